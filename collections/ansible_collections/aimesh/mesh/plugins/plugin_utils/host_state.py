@@ -1,0 +1,157 @@
+"""The whole desired state of one host, as a driver renders it from the plan.
+
+A driver's `render(plan, host)` is pure: it reads the plan and returns a `HostState`. It never sees the value of a
+secret; files name the secrets they need, and the action plugins fill those in on the controller just before the
+module call. Modules receive the lists below as plain dictionaries and return what differed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str
+    system: bool = True
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    group: str
+    home: str = "/nonexistent"
+    shell: str = "/usr/sbin/nologin"
+    system: bool = True
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Directory:
+    path: str
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0755"
+    keep: bool = False
+    """True for data: `remove` leaves it unless removal of data is confirmed."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file. Exactly one of `text`, `template` and `inline` is given.
+
+    text      the content itself
+    template  name of a Jinja file in the driver role's `templates/`
+    inline    a Jinja template of its own, for one-line secret files
+    Templates see `plan`, `host` (inventory name), `vars`, and `secrets` (only the names listed in `secrets`).
+    A file that lists secrets is sensitive: its content never appears in a diff, a result or a log.
+    """
+
+    path: str
+    text: str | None = None
+    template: str | None = None
+    inline: str | None = None
+    vars: dict[str, Any] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    owner: str = "root"
+    group: str = "root"
+    mode: str = "0644"
+    validate: tuple[str, ...] = ()
+    """A command run on the host before the file is put in place; `{path}` stands for the candidate."""
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """When a started unit counts as ready: an HTTP 200 whose JSON `version` equals `version`, or an open TCP port."""
+
+    url: str | None = None
+    version: str | None = None
+    tcp: tuple[str, int] | None = None
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A long-running process, or a one-shot job, under the host's supervisor (systemd or supervisord).
+
+    `name` has no suffix (`aimesh-registry@a`). `files` are the paths, among the host's files, that it loads: their
+    rendered content, the versions of the secrets in them and `release` make its fingerprint. A unit is restarted
+    exactly when the fingerprint recorded at its last readiness differs from the wanted one.
+    """
+
+    name: str
+    files: tuple[str, ...] = ()
+    release: str | None = None
+    ready: Readiness | None = None
+    oneshot: bool = False
+    """Run to success once per fingerprint, before the units that follow it; a failure ends the call with its last log lines."""
+    reload: bool = False
+    """The unit can take a changed configuration by reload; no restart is needed."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """The mesh app's release on the host: unpacked once below `root`, immutable, `<root>/<id>/venv/bin/mesh`."""
+
+    id: str
+    root: str
+    python: str
+    """Wheel tag of the target's interpreter, as `cp313`."""
+    arch: str
+    interpreter: str = "/usr/bin/python3"
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True)
+class Login:
+    name: str
+    secret: str
+    """Name of the secret that holds its password."""
+    member_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PostgresqlCluster:
+    """One PostgreSQL cluster, its settings, logins and database.
+
+    manager `debian`: made with pg_createcluster, run by systemd as `postgresql@<version>-<name>`.
+    manager `embedded`: made with initdb from `bin_dir`, run by supervisord as program `unit`.
+    """
+
+    manager: str
+    version: str
+    name: str
+    port: int
+    data_dir: str
+    bin_dir: str
+    run_as: str
+    """Operating-system user that owns the cluster and may connect over the socket as superuser."""
+    socket_dir: str
+    listen: tuple[str, ...]
+    allow: tuple[str, ...]
+    """CIDR ranges that may connect over TCP, with SCRAM only."""
+    settings: dict[str, str]
+    database: str
+    owner: Login
+    logins: tuple[Login, ...]
+    extensions: tuple[str, ...] = ("pg_trgm",)
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class HostState:
+    """Lists may be empty; a module whose list is empty is not called on that host."""
+
+    packages: tuple[str, ...] = ()
+    package_files: tuple[File, ...] = ()
+    """Files that must be there before the packages configure themselves (e.g. no automatic main cluster)."""
+    groups: tuple[Group, ...] = ()
+    users: tuple[User, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    files: tuple[File, ...] = ()
+    release: Release | None = None
+    postgresql: PostgresqlCluster | None = None
+    units: tuple[Unit, ...] = ()
+    """In start order; one-shots run in place, everything else starts together and is then awaited."""
