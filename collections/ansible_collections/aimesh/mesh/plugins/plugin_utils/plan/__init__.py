@@ -1,0 +1,1 @@
+"""The plan: one resolved, validated document that every later step reads."""
