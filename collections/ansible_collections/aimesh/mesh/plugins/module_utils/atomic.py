@@ -65,7 +65,7 @@ def write_json(path: str, value: Any, *, mode: int = 0o600) -> None:
 
 
 def read_json(path: str, default: Any = None) -> Any:
-    """The record at `path`, or `default` when there is none. Raises StateFileError when it is not JSON or unreadable."""
+    """The record at `path`, or `default` when there is none. Raises StateFileError when it cannot be used."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -80,7 +80,9 @@ def ensure_state_dir(state_dir: str) -> list[str]:
     path = Path(state_dir)
     for parent in [*reversed(path.parents), path]:
         if not parent.is_dir():
-            parent.mkdir(mode=0o700 if parent == path else 0o755)
+            parent.mkdir(mode=0o700)
+            if parent != path:
+                parent.chmod(0o755)  # whatever the umask: service users pass through here
             made.append(str(parent))
     if made:
         manifest = load_manifest(state_dir)
