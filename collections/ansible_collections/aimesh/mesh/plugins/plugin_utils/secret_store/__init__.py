@@ -60,8 +60,8 @@ def resolve_secrets(
     """Values of the named secrets, of the versions that the plan refers to.
 
     `inventory_dir` is the task variable of that name. With `predict` (check mode) a secret that does not exist yet gets
-    a stand-in of a real one's length. Raises SecretStoreError, one sentence without any value, for a secret that the plan
-    does not know, that is missing, or whose value is not the one the plan was made with.
+    a stand-in of a real one's length. Raises SecretStoreError, one sentence without any value, for a secret that the
+    plan does not know, that is missing, or whose value is not the one the plan was made with.
     """
     wanted = sorted(set(names))
     if not wanted:
