@@ -45,7 +45,9 @@ def found_marker(target: Path) -> dict[str, str]:
 def check_pip_wheel() -> None:
     found = hashlib.sha256(PIP_WHEEL.read_bytes()).hexdigest() if PIP_WHEEL.exists() else "no file"
     if found != PIP_SHA256:
-        fail(f"{PIP_WHEEL.relative_to(ROOT)} has SHA-256 {found}, expected {PIP_SHA256}; restore it from the repository.")
+        fail(
+            f"{PIP_WHEEL.relative_to(ROOT)} has SHA-256 {found}, expected {PIP_SHA256}; restore it from the repository."
+        )
 
 
 def install(target: Path, locks: list[Path]) -> None:
@@ -59,7 +61,9 @@ def install(target: Path, locks: list[Path]) -> None:
         command += ["-r", str(lock)]
     done = subprocess.run(command, check=False, text=True, stderr=subprocess.PIPE)
     if done.returncode:
-        reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip()[-300:])
+        reason = next(
+            (line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip()[-300:]
+        )
         fail(f"could not install {', '.join(lock.name for lock in locks)} into {target.name}: {reason}")
 
 

@@ -1,0 +1,72 @@
+# The front door. `make help` lists what is here; each target makes what it needs.
+
+PYTHON ?= python3
+SITE ?= local
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv venv-dev venv-app release deploy verify status destroy lint docs test test-unit test-app test-local test-vm \
+        test-needs acceptance clean
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  SITE=NAME picks inventories/NAME (default: local); ARGS='…' goes to ansible-playbook."
+
+venv:
+	@$(PYTHON) tools/bootstrap.py $(VENV) requirements.lock
+
+venv-dev:
+	@$(PYTHON) tools/bootstrap.py $(VENV) requirements.lock requirements-dev.lock
+
+venv-app:
+	@$(PYTHON) tools/bootstrap.py .cache/app-venv mesh_app/requirements.lock mesh_app/requirements-test.lock
+
+release: venv  ## Build dist/<version>+<content8>/, what a deploy installs
+	@$(BIN)/python tools/release.py
+
+deploy: release  ## Deploy inventories/local (or SITE=…), verify it, print the URLs
+	@$(BIN)/ansible-playbook site.yml -i inventories/$(SITE) $(ARGS)
+
+verify: venv  ## Prove that the running mesh works; exit 0, 1 or 2 as bin/mesh-verify says
+	@bin/mesh-verify -i inventories/$(SITE) $(ARGS)
+
+status: venv  ## Show what runs
+	@$(BIN)/ansible-playbook playbooks/status.yml -i inventories/$(SITE) $(ARGS)
+
+destroy: venv  ## Remove the local mesh with its data and backups
+	@$(BIN)/ansible-playbook playbooks/destroy.yml -i inventories/local -e mesh_remove_data=local -e mesh_remove_backups=local $(ARGS)
+
+lint: venv-dev  ## Ruff, mypy, yamllint, ansible-lint
+	@$(BIN)/python tools/lint.py
+
+docs: venv-dev  ## Generate docs/variables.md from the specification of the variables
+	@$(BIN)/python tools/variables_reference.py
+
+test-needs: venv-dev
+	@$(BIN)/python tools/test_needs.py
+
+test: test-needs venv-app release  ## The merge gate: lint and every suite
+	@$(BIN)/python tools/gate.py
+
+test-unit: venv-dev  ## Pure code: plan, drivers, modules, checks
+	@$(BIN)/python -m pytest tests/unit
+
+test-app: venv-app  ## The mesh app on real PostgreSQL and Redis
+	@.cache/app-venv/bin/python -m pytest mesh_app/tests
+
+test-local: test-needs release  ## The mesh as local processes: deploy, again, break, repair, destroy
+	@$(BIN)/python -m pytest tests/local
+
+test-vm: test-needs release  ## The mesh on VMs (systemd containers): molecule, negative controls, prod
+	@$(BIN)/python -m pytest tests/vm
+
+acceptance: test-needs venv-app release  ## Everything, in resumable parts, each leaving a dated result
+	@$(BIN)/python tools/acceptance.py $(ARGS)
+
+clean:  ## Delete build output and caches, not the mesh
+	rm -rf build dist .cache .venv

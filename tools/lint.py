@@ -1,0 +1,43 @@
+"""Run every linter over the repository, print one line each, and fail when one of them does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COLLECTION = "collections/ansible_collections/aimesh/mesh/plugins"
+# mypy sees a collection as the package that Ansible imports it as.
+MYPY_PATH = f"{ROOT / 'collections'}:{ROOT / 'mesh_app' / 'src'}"
+
+LINTERS: dict[str, list[str]] = {
+    "ruff check": ["ruff", "check", "--no-cache", "--quiet", "."],
+    "ruff format": ["ruff", "format", "--no-cache", "--check", "--quiet", "."],
+    "mypy module_utils": ["mypy", "--no-incremental", f"{COLLECTION}/module_utils"],
+    "mypy plugin_utils": ["mypy", "--no-incremental", f"{COLLECTION}/plugin_utils"],
+    "yamllint": ["yamllint", "--strict", "."],
+    "ansible-lint": ["ansible-lint", "--offline", "--quiet", "--profile", "production"],
+}
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(LINTERS)
+    environment = os.environ | {"MYPYPATH": MYPY_PATH, "NO_COLOR": "1"}
+    failed = []
+    for name in wanted:
+        started = time.monotonic()
+        done = subprocess.run(LINTERS[name], cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
+        verdict = "failed" if done.returncode else "ok"
+        print(f"{name:<20} {verdict:<7} {time.monotonic() - started:5.1f} s", flush=True)
+        if done.returncode:
+            failed.append(name)
+            print((done.stdout + done.stderr).strip())
+    if failed:
+        sys.exit(f"lint: {', '.join(failed)} failed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The suites of the project's own tests: what each runs, and how a run of one is counted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+APP_PYTHON = str(ROOT / ".cache" / "app-venv" / "bin" / "python")
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    title: str
+    command: tuple[str, ...]
+    real_hosts: bool = False
+    """On CI a skipped test of such a suite is a failure: it would hide that nothing was proven."""
+    counts_tests: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    suite: Suite
+    exit_code: int
+    seconds: float
+    passed: int
+    failed: int
+    skipped: int
+    log: Path
+
+    @property
+    def verdict(self) -> str:
+        """`ok`, or why the suite does not count as passed."""
+        if self.exit_code:
+            return f"exit code {self.exit_code}"
+        if self.suite.counts_tests and not self.passed:
+            return "no test ran"
+        if self.suite.real_hosts and self.skipped and os.environ.get("CI"):
+            return f"{self.skipped} skipped on CI"
+        return "ok"
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite("lint", "linters", (PYTHON, "tools/lint.py"), counts_tests=False),
+        Suite("unit", "pure code", (PYTHON, "-m", "pytest", "tests/unit")),
+        Suite("app", "mesh app on real PostgreSQL and Redis", (APP_PYTHON, "-m", "pytest", "mesh_app/tests")),
+        Suite("local", "mesh as local processes", (PYTHON, "-m", "pytest", "tests/local"), real_hosts=True),
+        Suite("vm", "mesh on VMs", (PYTHON, "-m", "pytest", "tests/vm"), real_hosts=True),
+    )
+}
+
+
+def count_tests(junit: Path) -> tuple[int, int, int]:
+    """Passed, failed (errors included) and skipped, from pytest's JUnit file; all 0 when there is none."""
+    if not junit.exists():
+        return 0, 0, 0
+    totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    for element in ElementTree.parse(junit).getroot().iter("testsuite"):  # noqa: S314 - written by the run itself
+        for key in totals:
+            totals[key] += int(element.get(key, 0))
+    failed = totals["failures"] + totals["errors"]
+    return totals["tests"] - failed - totals["skipped"], failed, totals["skipped"]
+
+
+def run_suite(suite: Suite, folder: Path) -> Outcome:
+    """Run one suite to its end; its output goes to `<folder>/<suite>.log`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log, junit = folder / f"{suite.name}.log", folder / f"{suite.name}.xml"
+    junit.unlink(missing_ok=True)
+    command = list(suite.command)
+    if suite.counts_tests:
+        command.append(f"--junit-xml={junit}")
+    started = time.monotonic()
+    with log.open("w") as stream:
+        done = subprocess.run(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, check=False
+        )
+    passed, failed, skipped = count_tests(junit)
+    return Outcome(suite, done.returncode, time.monotonic() - started, passed, failed, skipped, log)
