@@ -1,0 +1,96 @@
+"""The hosts of one run: a network, a key and VMs, all carrying the run's name, all gone afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import daemon, vm
+from .command import TestbedError, docker, run
+from .image import IMAGES
+from .paths import CACHE
+
+LABEL = "aimesh.testbed.run"
+
+
+class Testbed:
+    """VMs on a network of their own, named after `run`. Use as a context manager, or call `up` … `down`."""
+
+    __test__ = False
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.network = f"aimesh-{run_id}"
+        self.folder: Path = CACHE / run_id
+        self.key = self.folder / "id"
+        self.known_hosts = self.folder / "known_hosts"
+        self.vms: dict[str, vm.Vm] = {}
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Network and key of the run; starts the Docker Engine when none runs."""
+        missing = daemon.missing_packages()
+        if missing:
+            raise TestbedError(f"The testbed lacks packages: apt-get install {' '.join(missing)}")
+        daemon.ensure(self.run_id)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.key.exists():
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"aimesh-{self.run_id}", "-f", str(self.key))
+        self.known_hosts.touch(mode=0o600)
+        if self.network not in docker("network", "ls", "--format", "{{.Name}}").split():
+            docker("network", "create", "--label", f"{LABEL}={self.run_id}", self.network)
+
+    def start(self, name: str, os: str = "debian-13") -> vm.Vm:
+        """A new VM, up and reachable over ssh."""
+        if os not in IMAGES:
+            raise TestbedError(f"There is no image for {os}; known are {', '.join(IMAGES)}.")
+        made = vm.start(
+            container=f"aimesh-{self.run_id}-{name}", name=name, image=IMAGES[os], network=self.network,
+            labels={LABEL: self.run_id}, key=self.key, known_hosts=self.known_hosts,
+        )  # fmt: skip
+        self.vms[name] = made
+        return made
+
+    def down(self) -> None:
+        """Take away all that carries the run's name, whoever made it; harmless when there is nothing."""
+        if daemon.answers():
+            label = f"label={LABEL}={self.run_id}"
+            containers = docker("ps", "--all", "--quiet", "--no-trunc", "--filter", label).split()
+            if containers:
+                # A paused container cannot be killed.
+                docker("unpause", *containers, check=False)
+                docker("rm", "--force", "--volumes", *containers)
+                for container in containers:
+                    _remove_cgroups(container)
+            networks = docker("network", "ls", "--quiet", "--filter", label).split()
+            if networks:
+                docker("network", "rm", *networks)
+        self.vms.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        daemon.release(self.run_id)
+
+
+def _remove_cgroups(container: str, root: Path = Path("/sys/fs/cgroup")) -> None:
+    """systemd inside a container leaves empty control groups on the machine."""
+    for top in root.glob(f"*/docker/{container}"):
+        for folder in sorted(top.rglob("*/"), key=lambda path: len(path.parts), reverse=True):
+            _rmdir(folder)
+        _rmdir(top)
+
+
+def _rmdir(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        # Still in use or not empty: the kernel keeps it, and so do we.
+        return
