@@ -20,7 +20,7 @@ BODY_LIMIT = 65536
 
 @dataclass(frozen=True)
 class Gate:
-    """When the unit `name` is ready: 200 at `url` with JSON `version`, an open `tcp` port, or, with neither, staying up."""
+    """When `name` is ready: 200 at `url` with JSON `version`, an open `tcp` port, or, with neither, staying up."""
 
     name: str
     url: str | None = None

@@ -1,0 +1,94 @@
+"""What the mesh knows of itself on each host: the applied plan and the history of releases."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
+
+PLAN_SCHEMA = 1
+HISTORY_SCHEMA = 1
+HISTORY_LENGTH = 50
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who applied a plan, in which run."""
+
+    run_id: str
+    operator: str
+    verb: str
+
+
+def plan_path(state_dir: str) -> str:
+    return str(Path(state_dir) / "applied-plan.json")
+
+
+def history_path(state_dir: str) -> str:
+    return str(Path(state_dir) / "release-history.json")
+
+
+def read_applied(state_dir: str) -> dict[str, Any] | None:
+    """The applied plan of this host. Raises StateFileError for a schema that this version does not know."""
+    plan = read_json(plan_path(state_dir))
+    if plan is None:
+        return None
+    found = plan.get("schema") if isinstance(plan, dict) else type(plan).__name__
+    if found != PLAN_SCHEMA:
+        raise StateFileError(
+            f"The applied plan {plan_path(state_dir)} has schema {found}, this version reads {PLAN_SCHEMA}; "
+            "use the release of aimesh that wrote it."
+        )
+    return dict(plan)
+
+
+def read_history(state_dir: str) -> list[dict[str, Any]]:
+    """Releases applied to this host, oldest first: `{release, digest, at, run_id, operator, verb}` (`at`: epoch seconds)."""
+    raw = read_json(history_path(state_dir))
+    if raw is None:
+        return []
+    if not isinstance(raw, dict) or raw.get("schema") != HISTORY_SCHEMA:
+        raise StateFileError(
+            f"The release history {history_path(state_dir)} is not of schema {HISTORY_SCHEMA}; "
+            "use the release of aimesh that wrote it."
+        )
+    return list(raw["releases"])
+
+
+def next_history(
+    history: list[dict[str, Any]], plan: dict[str, Any], author: Author, now: float
+) -> list[dict[str, Any]] | None:
+    """The history after `plan` was applied, at most HISTORY_LENGTH entries, or None when it stays as it is."""
+    release, digest = plan["release"]["id"], plan["digest"]
+    if history and history[-1]["release"] == release and history[-1]["digest"] == digest:
+        return None
+    entry = {
+        "release": release,
+        "digest": digest,
+        "at": round(now, 3),
+        "run_id": author.run_id,
+        "operator": author.operator,
+        "verb": author.verb,
+    }
+    return [*history, entry][-HISTORY_LENGTH:]
+
+
+def pending_commit(state_dir: str, plan: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+    """(the plan applied before, whether committing `plan` would write anything)."""
+    before = read_applied(state_dir)
+    history = read_history(state_dir)
+    last = history[-1] if history else {}
+    recorded = last.get("release") == plan["release"]["id"] and last.get("digest") == plan["digest"]
+    return before, before != plan or not recorded
+
+
+def commit(state_dir: str, plan: dict[str, Any], author: Author) -> None:
+    """Record `plan` as applied. History goes first, so that an interrupted commit is seen and done again."""
+    history = next_history(read_history(state_dir), plan, author, time.time())
+    if history is not None:
+        write_json(history_path(state_dir), {"schema": HISTORY_SCHEMA, "releases": history})
+    if read_applied(state_dir) != plan:
+        write_json(plan_path(state_dir), plan)
