@@ -1,0 +1,91 @@
+"""Answers all questions of a host at once: each in a thread of its own, each with a deadline.
+
+A question is a JSON object with `kind` (a key of PROBES) and what that probe needs; `timeout` (seconds) is optional.
+An answer is `{"value": …, "seconds": float}` or `{"error": "one sentence", "seconds": float}`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .base import Environment, ProbeError, Question
+from .command import answer_command
+from .exposure import answer_exposure
+from .files import answer_files
+from .http_probe import answer_http, answer_scenario
+from .postgresql_probe import answer_postgresql
+from .processes import answer_listeners, answer_processes
+from .records import answer_records
+from .redis_probe import answer_redis
+from .supervisor_probe import answer_supervisor
+from .units_probe import answer_units
+
+PROBES: Mapping[str, Callable[[Question, Environment], Any]] = {
+    "command": answer_command,
+    "exposure": answer_exposure,
+    "files": answer_files,
+    "http": answer_http,
+    "listeners": answer_listeners,
+    "postgresql": answer_postgresql,
+    "processes": answer_processes,
+    "records": answer_records,
+    "redis": answer_redis,
+    "scenario": answer_scenario,
+    "supervisor": answer_supervisor,
+    "units": answer_units,
+}
+
+GRACE_S = 0.5
+"""What a probe may take beyond its timeout to say itself that it timed out."""
+
+
+def answer_all(
+    questions: Mapping[str, Question], secrets: Mapping[str, str], timeout: float
+) -> dict[str, dict[str, Any]]:
+    """Key → answer for every question; never raises for a probe, never takes longer than the slowest deadline.
+
+    A frozen service costs its timeout once however many questions go to it, since all questions run side by side. A
+    probe that does not come back is left behind in a daemon thread.
+    """
+    slots = {key: _Slot(question, Environment(secrets, timeout)) for key, question in questions.items()}
+    for slot in slots.values():
+        threading.Thread(target=slot.run, daemon=True).start()
+    return {key: slot.collect() for key, slot in slots.items()}
+
+
+class _Slot:
+    """One question on its way to its answer."""
+
+    def __init__(self, question: Question, environment: Environment) -> None:
+        self._question = question
+        self._environment = environment.limited(question.get("timeout"))
+        self._started = time.monotonic()
+        self._done = threading.Event()
+        self._answer: dict[str, Any] = {}
+
+    def run(self) -> None:
+        answer: dict[str, Any]
+        try:
+            probe = PROBES.get(str(self._question.get("kind")))
+            if probe is None:
+                raise ProbeError(f"this release has no probe of kind {self._question.get('kind')!r}")
+            answer = {"value": probe(self._question, self._environment)}
+        except ProbeError as error:
+            answer = {"error": str(error)}
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answer["seconds"] = round(time.monotonic() - self._started, 3)
+        self._answer = answer
+        self._done.set()
+
+    def collect(self) -> dict[str, Any]:
+        deadline = self._started + self._environment.timeout + GRACE_S
+        if self._done.wait(max(0.0, deadline - time.monotonic())):
+            return self._answer
+        return {
+            "error": f"no answer within {self._environment.timeout:g} s",
+            "seconds": round(time.monotonic() - self._started, 3),
+        }

@@ -1,0 +1,42 @@
+"""Asks the running PostgreSQL, over its own socket, as the user that owns the cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .base import Environment, ProbeError, Question
+from .command import run
+
+MARK = "aimesh-row:"
+ROW = "SELECT 'MARKNAME:' || coalesce(json_agg(t)::text, '[]') FROM (QUERY) AS t;"
+
+
+def answer_postgresql(question: Question, environment: Environment) -> dict[str, Any]:
+    """`queries` {name: SELECT} → {name: list of rows as objects}, in one psql.
+
+    Also takes `program` (psql's path), `run_as`, `socket_dir`, `port`, `database`. Raises ProbeError when the server
+    does not let in or a query fails.
+    """
+    script = ["\\set ON_ERROR_STOP on", f"SET statement_timeout = {int(environment.timeout * 1000)};"]
+    queries: dict[str, str] = dict(question["queries"])
+    for name, query in queries.items():
+        script.append(ROW.replace("MARK", MARK).replace("NAME", name).replace("QUERY", query))
+    argv = [str(question["program"]), "-X", "-q", "-A", "-t", "-w", "-h", str(question["socket_dir"])]
+    argv += ["-p", str(question["port"]), "-d", str(question["database"]), "-U", str(question["login"])]
+    ended = run(
+        argv,
+        timeout=environment.timeout,
+        stdin="\n".join(script) + "\n",
+        user=str(question["run_as"]),
+        extra={"PGCONNECT_TIMEOUT": str(max(2, int(environment.timeout))), "PGAPPNAME": "aimesh-verify"},
+    )
+    if ended["rc"] != 0:
+        lines = [line for line in ended["stderr"].splitlines() if line.strip()]
+        raise ProbeError(f"psql ended with {ended['rc']}: {lines[-1] if lines else 'no message'}")
+    rows: dict[str, Any] = {}
+    # A JSON array of several rows holds line breaks, so what follows a mark reaches to the next mark.
+    for chunk in ("\n" + ended["stdout"]).split(f"\n{MARK}")[1:]:
+        name, _, document = chunk.partition(":")
+        rows[name] = json.loads(document)
+    return rows
