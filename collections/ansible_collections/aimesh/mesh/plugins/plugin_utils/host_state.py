@@ -138,6 +138,8 @@ class PostgresqlCluster:
     logins: tuple[Login, ...]
     extensions: tuple[str, ...] = ("pg_trgm",)
     unit: str = ""
+    supervisor: str = ""
+    """Manager `embedded`: socket of the supervisord that runs `unit` (`module_utils/supervisor.ensure_running`)."""
 
 
 @dataclass(frozen=True)

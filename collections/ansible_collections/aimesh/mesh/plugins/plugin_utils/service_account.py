@@ -53,8 +53,8 @@ def find_service_account() -> ServiceAccount:
         if version is not None and version >= OLDEST_PYTHON:
             return ServiceAccount(OWN_USER, True, candidate, _tag(version), platform.machine())
     raise ServiceAccountError(
-        f"The mesh's processes run as user {OWN_USER}, who can execute neither {base} (it lies in a private folder) nor a "
-        f"Python 3.11 or later at {SYSTEM_PYTHON}; install python3, or deploy as a plain user."
+        f"The mesh's processes run as user {OWN_USER}, who can execute neither {base} (it lies in a private "
+        f"folder) nor a Python 3.11 or later at {SYSTEM_PYTHON}; install python3, or deploy as a plain user."
     )
 
 
