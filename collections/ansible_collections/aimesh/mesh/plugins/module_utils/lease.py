@@ -49,7 +49,8 @@ class Lease:
     def holder(self) -> str:
         """The run in words: operator, verb and where it runs."""
         where = self.controller.split(":")[0]
-        return f"{self.operator} ({self.verb}, run {self.run_id}, process {self.pid} on {where}, since {clock(self.since)})"
+        process = f"process {self.pid} on {where}"
+        return f"{self.operator} ({self.verb}, run {self.run_id}, {process}, since {clock(self.since)})"
 
 
 @dataclass(frozen=True)

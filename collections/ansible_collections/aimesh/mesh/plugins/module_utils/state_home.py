@@ -46,7 +46,10 @@ def read_applied(state_dir: str) -> dict[str, Any] | None:
 
 
 def read_history(state_dir: str) -> list[dict[str, Any]]:
-    """Releases applied to this host, oldest first: `{release, digest, at, run_id, operator, verb}` (`at`: epoch seconds)."""
+    """Releases applied to this host, oldest first: `{release, digest, at, run_id, operator, verb}`.
+
+    `at` is in seconds since the epoch. Raises StateFileError.
+    """
     raw = read_json(history_path(state_dir))
     if raw is None:
         return []

@@ -1,0 +1,59 @@
+"""Controller half of `aimesh.mesh.state`: knows the plan and the run, and whether the holder of a lease is alive."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import (
+    RunIdentity,
+    process_started,
+    run_identity,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
+
+VERBS = ("begin", "commit", "abandon", "read")
+ON_STATE_HOST_ONLY = ("begin", "abandon")
+
+
+def holder_is_dead(holder: dict[str, Any], me: RunIdentity) -> bool:
+    """Whether a lease's holder was a process of this controller that is gone; of other controllers nothing is known."""
+    if holder["controller"] != me.controller or not holder["started"]:
+        return False
+    return process_started(int(holder["pid"])) != holder["started"]
+
+
+class ActionModule(SliceAction):
+    module = "aimesh.mesh.state"
+    options: ClassVar[frozenset[str]] = frozenset({"verb", "operation", "take_over"})
+
+    def module_args(self, part: Slice) -> dict[str, Any] | None:
+        verb = str(self._task.args.get("verb", ""))
+        if verb not in VERBS:
+            raise SliceError(f"The option verb is {verb or 'not set'}; it is one of {', '.join(VERBS)}.")
+        if verb in ON_STATE_HOST_ONLY and not part.is_state_host:
+            return None
+        args: dict[str, Any] = {
+            "verb": verb,
+            "operation": str(self._task.args.get("operation", "deploy")),
+            "take_over": str(self._task.args.get("take_over") or self._variable("aimesh_take_over")),
+            "state_host": part.is_state_host,
+        }
+        if verb == "commit":
+            args["plan"] = part.plan
+        return args
+
+    def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        me = run_identity()
+        args = args | {
+            "state_dir": part.state_dir,
+            "run_id": me.run_id,
+            "operator": self._variable("awx_user_name") or me.operator,
+            "controller": me.controller,
+            "pid": me.pid,
+            "started": me.started,
+        }
+        result = self.call(args)
+        holder = result.get("held_by")
+        if holder and not args["take_over"] and holder_is_dead(holder, me):
+            result = self.call(args | {"take_over": holder["run_id"]})
+        return result

@@ -1,0 +1,243 @@
+#!/usr/bin/python
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: state
+short_description: Take the run lease, record what was applied, and read what the mesh knows of itself
+description:
+  - C(begin) takes the run lease on the state host, so that one run at a time works on a mesh. A lease that has expired,
+    or whose holder is a dead process of the same controller, is taken over with a warning that says from whom.
+  - C(commit) records the plan as applied on each host, appends to the history of releases and gives the lease back.
+  - C(abandon) gives the lease back without recording anything.
+  - C(read) returns what is recorded on the host.
+  - The action plugin finds the plan that the run has written and fills in everything about the run.
+version_added: 1.0.0
+author:
+  - aimesh (@aimesh)
+extends_documentation_fragment:
+  - aimesh.mesh.slice
+options:
+  verb:
+    description: What to do.
+    type: str
+    required: true
+    choices: [begin, commit, abandon, read]
+  operation:
+    description: What the run does, as the lease and the history show it.
+    type: str
+    default: deploy
+  take_over:
+    description:
+      - Run that is to lose the lease, as the refusal named it. The default is the variable C(aimesh_take_over).
+    type: str
+    default: ""
+  state_host:
+    description: Whether the lease lies on this host. Filled in by the action plugin.
+    type: bool
+    default: false
+  plan:
+    description: The plan to record with C(commit). Filled in by the action plugin.
+    type: dict
+  operator:
+    description: Who runs. Filled in by the action plugin.
+    type: str
+    default: ""
+  controller:
+    description: Identity of the machine that runs. Filled in by the action plugin.
+    type: str
+    default: ""
+  pid:
+    description: Process of the run on the controller. Filled in by the action plugin.
+    type: int
+    default: 0
+  started:
+    description: Start time of that process, in kernel ticks. Filled in by the action plugin.
+    type: str
+    default: ""
+notes:
+  - In check mode C(begin) looks and warns, but takes nothing. Only C(commit) is ever changed, and only when the plan
+    differs from the applied one.
+"""
+
+EXAMPLES = r"""
+- name: No other run works on this mesh
+  aimesh.mesh.state:
+    verb: begin
+    operation: deploy
+
+- name: Applied plan is in the state home
+  aimesh.mesh.state:
+    verb: commit
+
+- name: Applied plan and lease are known
+  aimesh.mesh.state:
+    verb: read
+  register: _state
+"""
+
+RETURN = r"""
+lease:
+  description: The run lease after the call, on the state host; none when nobody has it.
+  returned: begin and read, on the state host
+  type: dict
+  sample: {run_id: 3f2a5bd0c1e94a77, operator: anna, verb: deploy, controller: "laptop:4c1f:99ab", pid: 4711,
+    started: "83211", since: 1764000000.0, expires: 1764000900.0}
+held_by:
+  description: The lease that stands in the way.
+  returned: when another run has it
+  type: dict
+taken_over_from:
+  description: The lease that was taken over.
+  returned: when that happened
+  type: dict
+applied:
+  description: The applied plan of this host; none before the first commit.
+  returned: read
+  type: dict
+digest:
+  description: Digest of the plan applied to this host, after the call.
+  returned: commit and read
+  type: str
+  sample: sha256:4b1f…
+history:
+  description: Releases applied to this host, oldest first.
+  returned: read
+  type: list
+  elements: dict
+remote_calls:
+  description: Number of remote calls that this task made.
+  returned: always
+  type: int
+  sample: 1
+"""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils.lease import (
+    Lease,
+    LeaseHeldError,
+    as_result,
+    grant,
+    read_lease,
+    release_lease,
+    renew_if_holder,
+    take_lease,
+)
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
+from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import (
+    Author,
+    commit,
+    pending_commit,
+    read_applied,
+    read_history,
+)
+
+
+def begin(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    wanted = Lease(
+        run_id=params["run_id"],
+        operator=params["operator"],
+        verb=params["operation"],
+        controller=params["controller"],
+        pid=params["pid"],
+        started=params["started"],
+        since=0.0,
+        expires=0.0,
+    )
+    try:
+        if module.check_mode:
+            now = time.time()
+            granted = grant(read_lease(params["state_dir"]), replace(wanted, since=now), now, params["take_over"])
+        else:
+            granted = take_lease(params["state_dir"], wanted, params["take_over"])
+    except LeaseHeldError as error:
+        if module.check_mode:
+            module.warn(str(error))
+            return {"held_by": as_result(error.holder), "lease": as_result(error.holder)}
+        module.fail_json(msg=str(error), held_by=as_result(error.holder))
+    if granted.taken_from is None:
+        return {"lease": None if module.check_mode else as_result(granted.lease)}
+    verb = "would be" if module.check_mode else "was"
+    module.warn(f"The run lease {verb} taken over from {granted.taken_from.holder}: {granted.why}.")
+    return {
+        "lease": as_result(granted.taken_from if module.check_mode else granted.lease),
+        "taken_over_from": as_result(granted.taken_from),
+    }
+
+
+def commit_plan(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    state_dir, plan = params["state_dir"], params["plan"]
+    before, pending = pending_commit(state_dir, plan)
+    if not module.check_mode:
+        if params["state_host"]:
+            renew_if_holder(state_dir, params["run_id"])
+        if pending:
+            commit(state_dir, plan, Author(params["run_id"], params["operator"], params["operation"]))
+        if params["state_host"]:
+            release_lease(state_dir, params["run_id"])
+    old = before["digest"] if before else "none"
+    return {
+        "changed": pending,
+        "digest": old if module.check_mode else plan["digest"],
+        "diff": {
+            "before_header": "applied plan",
+            "after_header": "applied plan",
+            "before": f"{old}\n",
+            "after": f"{plan['digest'] if pending else old}\n",
+        },
+    }
+
+
+def abandon(module: AnsibleModule) -> dict[str, Any]:
+    if not module.check_mode:
+        release_lease(module.params["state_dir"], module.params["run_id"])
+    return {}
+
+
+def read(module: AnsibleModule) -> dict[str, Any]:
+    state_dir = module.params["state_dir"]
+    applied = read_applied(state_dir)
+    found = {
+        "applied": applied,
+        "digest": applied["digest"] if applied else None,
+        "history": read_history(state_dir),
+    }
+    if module.params["state_host"]:
+        found["lease"] = as_result(read_lease(state_dir))
+    return found
+
+
+VERBS = {"begin": begin, "commit": commit_plan, "abandon": abandon, "read": read}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **COMMON_OPTIONS,
+            "verb": {"type": "str", "required": True, "choices": list(VERBS)},
+            "operation": {"type": "str", "default": "deploy"},
+            "take_over": {"type": "str", "default": ""},
+            "state_host": {"type": "bool", "default": False},
+            "plan": {"type": "dict"},
+            "operator": {"type": "str", "default": ""},
+            "controller": {"type": "str", "default": ""},
+            "pid": {"type": "int", "default": 0},
+            "started": {"type": "str", "default": ""},
+        },
+        required_if=[("verb", "commit", ["plan"])],
+        supports_check_mode=True,
+    )
+    verb = module.params["verb"]
+    with changing(module, f"state {verb}", writes=verb != "read"):
+        result = VERBS[verb](module)
+    module.exit_json(**({"changed": False} | result))
+
+
+if __name__ == "__main__":
+    main()

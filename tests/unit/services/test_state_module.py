@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aimesh.mesh.plugins.action.state import holder_is_dead
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import RunIdentity, process_started
+
+from .conftest import RunModule
+
+PLAN = json.loads((Path(__file__).parents[2] / "fixtures" / "plan_small.json").read_text())
+ME = {"run_id": "run-a", "operator": "anna", "controller": "laptop:m:b", "pid": 7, "started": "5", "state_host": True}
+OTHER = {**ME, "run_id": "run-b", "operator": "bert"}
+
+
+def released(digest: str, release: str = "1.0.0+0123abcd") -> dict[str, Any]:
+    return {**PLAN, "digest": digest, "release": {**PLAN["release"], "id": release}}
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> str:
+    return str(tmp_path / "state")
+
+
+def test_a_run_begins_commits_and_the_next_run_can_begin(run_module: RunModule, state_dir: str) -> None:
+    begun = run_module("state", verb="begin", state_dir=state_dir, **ME)
+    assert begun["changed"] is False and begun["lease"]["operator"] == "anna"
+    refused = run_module("state", verb="begin", state_dir=state_dir, **OTHER)
+    assert refused["failed"] and "anna (deploy, run run-a" in refused["msg"] and refused["held_by"]["run_id"] == "run-a"
+    assert run_module("state", verb="commit", state_dir=state_dir, plan=PLAN, **ME)["changed"] is True
+    assert run_module("state", verb="begin", state_dir=state_dir, **OTHER)["lease"]["run_id"] == "run-b"
+
+
+def test_commit_is_changed_only_when_the_plan_differs_and_check_mode_predicts_it(
+    run_module: RunModule, state_dir: str
+) -> None:
+    first, second = released("sha256:1"), released("sha256:2", "1.1.0+ffff0000")
+    seen = []
+    for plan in (first, second):
+        for check in (True, False, True, False):
+            result = run_module("state", verb="commit", check=check, state_dir=state_dir, plan=plan, **ME)
+            seen.append((result["changed"], result["diff"]["before"], result["diff"]["after"]))
+    none, one, two = "none\n", "sha256:1\n", "sha256:2\n"
+    assert seen == [
+        (True, none, one), (True, none, one), (False, one, one), (False, one, one),
+        (True, one, two), (True, one, two), (False, two, two), (False, two, two),
+    ]  # fmt: skip
+    found = run_module("state", verb="read", state_dir=state_dir, state_host=True)
+    assert found["applied"] == second and found["digest"] == "sha256:2" and found["lease"] is None
+    assert [(entry["release"], entry["digest"], entry["operator"]) for entry in found["history"]] == [
+        ("1.0.0+0123abcd", "sha256:1", "anna"),
+        ("1.1.0+ffff0000", "sha256:2", "anna"),
+    ]
+    assert {path.name: path.stat().st_mode & 0o777 for path in Path(state_dir).glob("*-*.json")} == {
+        "applied-plan.json": 0o600,
+        "release-history.json": 0o600,
+    }
+
+
+def test_a_commit_that_was_cut_short_is_done_again(run_module: RunModule, state_dir: str) -> None:
+    run_module("state", verb="commit", state_dir=state_dir, plan=PLAN, **ME)
+    Path(state_dir, "applied-plan.json").unlink()
+    assert run_module("state", verb="commit", state_dir=state_dir, plan=PLAN, **ME)["changed"] is True
+    assert len(run_module("state", verb="read", state_dir=state_dir)["history"]) == 1
+
+
+def test_a_run_that_lost_its_lease_commits_nothing(run_module: RunModule, state_dir: str) -> None:
+    run_module("state", verb="begin", state_dir=state_dir, **OTHER)
+    result = run_module("state", verb="commit", state_dir=state_dir, plan=PLAN, **ME)
+    assert result["failed"] and "no longer has the lease: bert" in result["msg"]
+    assert not Path(state_dir, "applied-plan.json").exists()
+
+
+def test_a_dead_holder_is_taken_over_with_a_warning_that_names_it(run_module: RunModule, state_dir: str) -> None:
+    run_module("state", verb="begin", state_dir=state_dir, **ME)
+    result = run_module("state", verb="begin", state_dir=state_dir, take_over="run-a", **OTHER)
+    assert result["lease"]["run_id"] == "run-b" and result["taken_over_from"]["run_id"] == "run-a"
+    assert "was taken over from anna (deploy" in result["raw"]
+
+
+def test_check_mode_looks_at_the_lease_and_takes_nothing(run_module: RunModule, state_dir: str) -> None:
+    assert run_module("state", verb="begin", check=True, state_dir=state_dir, **ME)["lease"] is None
+    assert not Path(state_dir).exists()
+    run_module("state", verb="begin", state_dir=state_dir, **ME)
+    looked = run_module("state", verb="begin", check=True, state_dir=state_dir, **OTHER)
+    assert "failed" not in looked and looked["held_by"]["run_id"] == "run-a"
+    run_module("state", verb="abandon", check=True, state_dir=state_dir, **ME)
+    assert run_module("state", verb="read", state_dir=state_dir, state_host=True)["lease"]["run_id"] == "run-a"
+
+
+def test_abandon_gives_back_only_the_lease_of_its_own_run(run_module: RunModule, state_dir: str) -> None:
+    run_module("state", verb="begin", state_dir=state_dir, **ME)
+    run_module("state", verb="abandon", state_dir=state_dir, **OTHER)
+    assert run_module("state", verb="read", state_dir=state_dir, state_host=True)["lease"]["run_id"] == "run-a"
+    run_module("state", verb="abandon", state_dir=state_dir, **ME)
+    assert run_module("state", verb="read", state_dir=state_dir, state_host=True)["lease"] is None
+
+
+@pytest.mark.parametrize("name", ["applied-plan.json", "release-history.json"])
+def test_a_record_of_an_unknown_schema_is_refused(run_module: RunModule, state_dir: str, name: str) -> None:
+    Path(state_dir).mkdir()
+    Path(state_dir, name).write_text('{"schema": 99}')
+    result = run_module("state", verb="read", state_dir=state_dir)
+    assert result["failed"] and "schema" in result["msg"]
+
+
+def test_a_live_holder_is_alive_and_a_gone_or_reused_process_is_dead() -> None:
+    me = RunIdentity("run-b", "bert", "laptop:m:b", 1, "1")
+    alive = {"controller": "laptop:m:b", "pid": os.getpid(), "started": process_started(os.getpid())}
+    assert holder_is_dead(alive, me) is False
+    assert holder_is_dead({**alive, "started": "1"}, me) is True
+    assert holder_is_dead({**alive, "pid": 2**22 + 1}, me) is True
+
+
+def test_nothing_is_assumed_about_a_holder_on_another_controller_or_without_a_start_time() -> None:
+    me = RunIdentity("run-b", "bert", "laptop:m:b", 1, "1")
+    assert holder_is_dead({"controller": "awx:m:b", "pid": 2**22 + 1, "started": "1"}, me) is False
+    assert holder_is_dead({"controller": "laptop:m:b", "pid": 2**22 + 1, "started": ""}, me) is False
