@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
+from bootstrap import ROOT
 
-@dataclass(frozen=True)
-class Need:
-    package: str
-    program: str
-
-
-# A program that is there counts, whichever package brought it.
-NEEDS = (
-    Need("docker.io", "dockerd"),
-    Need("docker.io", "docker"),
-    Need("iptables", "iptables"),
-    Need("mmdebstrap", "mmdebstrap"),
-    Need("openssh-client", "ssh"),
-    Need("openssh-client", "ssh-keygen"),
-    Need("procps", "ps"),
-    Need("debian-archive-keyring", "/usr/share/keyrings/debian-archive-keyring.gpg"),
-)
-
-
-def is_there(need: Need) -> bool:
-    return Path(need.program).exists() if need.program.startswith("/") else shutil.which(need.program) is not None
+sys.path.insert(0, str(ROOT))
+from tests.testbed import daemon
 
 
 def main() -> None:
-    missing = sorted({need.package for need in NEEDS if not is_there(need)})
+    missing = daemon.missing_packages()
     if not missing:
         return
     if os.geteuid() != 0:
