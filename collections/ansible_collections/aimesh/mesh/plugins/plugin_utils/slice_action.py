@@ -26,7 +26,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import (
     unit_fingerprint,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.repository import repository_root
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identity
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identityfrom ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SecretStoreError, resolve_secrets
 
 DRIVERS = "ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers"
 
@@ -156,7 +156,7 @@ class SliceAction(ActionBase):
                 result |= {"changed": False, "skipped": True, "skip_reason": "The plan has nothing of this kind here."}
             else:
                 result |= self.perform(part, args)
-        except (SliceError, PlanError, RenderError) as error:
+        except (SliceError, PlanError, RenderError, SecretStoreError) as error:
             result |= {"failed": True, "changed": False, "msg": str(error)}
         result["remote_calls"] = self.remote_calls
         return result
@@ -209,7 +209,4 @@ class SliceAction(ActionBase):
             raise SliceError(f"The variable {name} cannot be read: {error}") from None
 
     def _secret_values(self, plan: Plan, names: list[str]) -> dict[str, str]:
-        from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import resolve_secrets
-
-        values: dict[str, str] = resolve_secrets(plan, names, self._loader, self._task_vars.get("inventory_dir"))
-        return values
+        return resolve_secrets(plan, names, self._loader, self._task_vars.get("inventory_dir"))
