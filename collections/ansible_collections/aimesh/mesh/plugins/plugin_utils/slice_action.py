@@ -26,7 +26,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import (
     unit_fingerprint,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.repository import repository_root
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identityfrom ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SecretStoreError, resolve_secrets
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identity
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SecretStoreError, resolve_secrets
 
 DRIVERS = "ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers"
 
