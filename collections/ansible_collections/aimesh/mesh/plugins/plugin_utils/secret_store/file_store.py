@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import ensure_state_dir
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base import (
     Entries,
     SecretStore,
@@ -13,7 +14,6 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base impo
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.writing import (
     exclusive,
-    make_directories,
     nearest_existing,
     replace_file,
 )
@@ -53,7 +53,8 @@ class FileStore(SecretStore):
 
     def _add(self, values: dict[str, str]) -> None:
         try:
-            make_directories(self.path.parent)
+            # Recorded as ours, so that removing the mesh removes it too.
+            ensure_state_dir(str(self.path.parent))
             with exclusive(self.path.parent):
                 entries = self._entries()
                 for name, value in values.items():

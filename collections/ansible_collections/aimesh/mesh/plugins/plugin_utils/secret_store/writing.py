@@ -17,18 +17,6 @@ def nearest_existing(folder: Path) -> Path:
     return folder
 
 
-def make_directories(folder: Path) -> None:
-    """Make a folder for the owner alone (0700) and the missing parents of it (0755); existing ones stay as they are."""
-    missing: list[Path] = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        mode = 0o700 if path == missing[0] else 0o755
-        path.mkdir(mode=mode, exist_ok=True)
-        path.chmod(mode)  # mkdir's mode is cut by the umask
-
-
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, so that two runs never generate the same secret twice."""
