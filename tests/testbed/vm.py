@@ -18,6 +18,10 @@ SYSTEMD_ARGUMENTS = (
 )  # fmt: skip
 
 
+INIT = "mount --make-rshared / && exec /lib/systemd/systemd"
+"""On a real machine systemd shares its mounts itself; without that no unit gets its credentials."""
+
+
 @dataclass(frozen=True)
 class Vm:
     name: str
@@ -57,7 +61,7 @@ def start(*, container: str, name: str, image: Image, network: str, labels: dict
     marks = [argument for label, value in labels.items() for argument in ("--label", f"{label}={value}")]
     docker(
         "run", "--detach", "--name", container, "--hostname", name, "--network", network, *marks,
-        *SYSTEMD_ARGUMENTS, *volume_arguments(), image.ensure(), "/lib/systemd/systemd", timeout=180,
+        *SYSTEMD_ARGUMENTS, *volume_arguments(), image.ensure(), "/bin/sh", "-c", INIT, timeout=180,
     )  # fmt: skip
     address = docker(
         "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container

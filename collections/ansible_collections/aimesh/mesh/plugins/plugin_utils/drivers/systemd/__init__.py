@@ -1,0 +1,38 @@
+"""Driver `systemd`: the mesh on virtual machines, every process a systemd unit, HAProxy in front of the slots."""
+
+from __future__ import annotations
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import app, cache, data, edge
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
+    PRESET,
+    common_directories,
+    preset,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
+
+__all__ = ["PRESET", "render"]
+
+# In start order: what others wait for comes first, the edge last.
+PARTS = {"data": data.render, "cache": cache.render, "app": app.render, "edge": edge.render}
+
+
+def render(plan: Plan, host: str) -> HostState:
+    """The desired state of one host: the parts of the roles that the plan gives it. Pure; never sees a secret."""
+    roles = plan["hosts"][host]["roles"]
+    parts: list[Part] = [part(plan, host) for role, part in PARTS.items() if role in roles]
+    packages = tuple(package for part in parts for package in part.packages)
+    package_files = tuple(file for part in parts for file in part.package_files)
+    own_units = tuple(unit for part in parts for unit in part.distribution_units)
+    return HostState(
+        packages=packages,
+        package_files=(preset(own_units), *package_files) if own_units else package_files,
+        groups=tuple(group for part in parts for group in part.groups),
+        users=tuple(user for part in parts for user in part.users),
+        directories=(*common_directories(plan), *(folder for part in parts for folder in part.directories)),
+        files=tuple(file for part in parts for file in part.files),
+        release=next((part.release for part in parts if part.release), None),
+        postgresql=next((part.postgresql for part in parts if part.postgresql), None),
+        units=tuple(unit for part in parts for unit in part.units),
+    )

@@ -1,0 +1,38 @@
+"""PostgreSQL: the distribution's packages, without their automatic main cluster, and one cluster of ours."""
+
+from __future__ import annotations
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import login_secret
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Login, PostgresqlCluster
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
+
+CREATECLUSTER = "/etc/postgresql-common/createcluster.d/aimesh.conf"
+
+
+def render(plan: Plan, host: str) -> Part:
+    database = plan["postgresql"]
+    version, cluster = database["version"], database["cluster"]
+    return Part(
+        packages=(f"postgresql-{version}",),
+        package_files=(File(CREATECLUSTER, text="create_main_cluster = false\n"),),
+        postgresql=PostgresqlCluster(
+            manager="debian",
+            version=version,
+            name=cluster,
+            port=database["port"],
+            data_dir=database["data_dir"],
+            bin_dir=f"/usr/lib/postgresql/{version}/bin",
+            run_as="postgres",
+            socket_dir="/var/run/postgresql",
+            listen=tuple(database["listen"]),
+            allow=tuple(database["allow"]),
+            settings=dict(database["settings"]),
+            database=database["database"],
+            owner=Login(database["owner"], "db_owner_password"),
+            logins=tuple(
+                Login(name, login_secret(name), member_of=(database["owner"],)) for name in database["logins"]
+            ),
+            unit=f"postgresql@{version}-{cluster}",
+        ),
+    )

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import PRESET, render
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile, unit_fingerprint
+
+from .conftest import rendered, secret_value
+
+CREDENTIALS = "/etc/aimesh/credentials/"
+
+
+def unit(files: dict[str, RenderedFile], name: str) -> str:
+    return files[f"/etc/systemd/system/{name}.service"].content or ""
+
+
+def test_one_host_gets_the_packages_of_all_its_roles_and_no_others(state: HostState) -> None:
+    assert set(state.packages) == {"haproxy", "postgresql-17", "redis-server"}
+
+
+def test_units_start_in_an_order_in_which_the_schema_comes_before_the_services(state: HostState) -> None:
+    names = [each.name for each in state.units]
+    assert names[0] == "aimesh-redis"
+    assert names[1] == "aimesh-migrate"
+    assert names[-1] == "aimesh-haproxy"
+    assert names[2:-1] == [
+        f"aimesh-{s}@a" for s in ("api-gateway", "registry", "telemetry", "policy", "federation", "ui")
+    ]
+
+
+def test_a_package_s_own_units_are_not_enabled_when_it_is_installed(state: HostState) -> None:
+    preset = next(file for file in state.package_files if file.path == PRESET)
+    assert "disable redis-server.service" in (preset.text or "")
+    assert "disable haproxy.service" in (preset.text or "")
+
+
+def test_debian_makes_no_main_cluster_beside_ours(state: HostState) -> None:
+    texts = {file.path: file.text for file in state.package_files}
+    assert texts["/etc/postgresql-common/createcluster.d/aimesh.conf"] == "create_main_cluster = false\n"
+
+
+def test_each_role_brings_its_own_part_only(two_hosts: dict[str, Any]) -> None:
+    node1, node2 = render(two_hosts, "node1"), render(two_hosts, "node2")
+    assert node1.packages == ("haproxy",)
+    assert node1.postgresql is None
+    assert node1.release is not None
+    assert next(each.name for each in node1.units) == "aimesh-migrate"
+    assert set(node2.packages) == {"postgresql-17", "redis-server"}
+    assert node2.release is None
+    assert [each.name for each in node2.units] == ["aimesh-redis"]
+    assert not any(file.path.startswith(CREDENTIALS) for file in node2.files)
+
+
+def test_services_on_another_host_reach_the_database_and_redis_by_address(two_hosts: dict[str, Any]) -> None:
+    text = unit(rendered(two_hosts, "node1"), "aimesh-registry@a")
+    assert '"MESH_DATABASE_URL=postgresql://mesh_app_a@192.0.2.12:5432/mesh_registry"' in text
+    assert '"MESH_REDIS_URL=redis://mesh@192.0.2.12:6379/0"' in text
+
+
+def test_only_the_first_app_host_migrates(two_hosts: dict[str, Any]) -> None:
+    two_hosts["hosts"]["node3"] = {**two_hosts["hosts"]["node1"], "address": "192.0.2.13", "roles": ["app"]}
+    assert "aimesh-migrate" not in [each.name for each in render(two_hosts, "node3").units]
+    assert CREDENTIALS + "db_owner_password" not in rendered(two_hosts, "node3")
+
+
+def test_no_secret_s_value_is_in_a_unit_or_in_any_world_readable_file(
+    plan: dict[str, Any], files: dict[str, RenderedFile]
+) -> None:
+    canaries = [secret_value(name) for name in plan["secrets"]]
+    holders = [path for path, file in files.items() if any(canary in (file.content or "") for canary in canaries)]
+    assert holders, "the canaries are rendered somewhere, or this test proves nothing"
+    for path in holders:
+        assert path.startswith(CREDENTIALS)
+        assert files[path].mode == "0600"
+        assert files[path].owner == "root"
+        assert files[path].sensitive
+
+
+def test_every_variable_with_a_secret_names_a_credential_that_the_unit_loads(files: dict[str, RenderedFile]) -> None:
+    for path in (path for path in files if path.startswith("/etc/systemd/system/aimesh-") and "@" in path):
+        text = files[path].content or ""
+        named = set(re.findall(r'_FILE=%d/([^"]+)"', text))
+        loaded = dict(re.findall(r"^LoadCredential=([^:]+):(.+)$", text, re.MULTILINE))
+        assert named == set(loaded), path
+        assert set(loaded.values()) <= set(files)
+
+
+def test_each_service_gets_only_the_keys_it_works_with(files: dict[str, RenderedFile]) -> None:
+    assert "session_key" in unit(files, "aimesh-ui@a")
+    assert "federation_key" in unit(files, "aimesh-federation@a")
+    for other in ("api-gateway", "registry", "telemetry", "policy"):
+        text = unit(files, f"aimesh-{other}@a")
+        assert "session_key" not in text
+        assert "federation_key" not in text
+        assert "db_owner_password" not in text
+
+
+def test_tokens_are_handed_over_as_hashes(files: dict[str, RenderedFile]) -> None:
+    tokens = json.loads(files[CREDENTIALS + "tokens.json"].content or "")
+    assert [entry["subject"] for entry in tokens] == ["service", "verify", "admin"]
+    assert all(re.fullmatch(r"[0-9a-f]{64}", entry["sha256"]) for entry in tokens)
+
+
+def test_limits_and_drain_come_from_the_plan(plan: dict[str, Any]) -> None:
+    plan["services"]["registry"] |= {"limits": {"memory_mb": 300, "cpus": 1.5}, "drain_s": 20}
+    text = unit(rendered(plan, "vm1"), "aimesh-registry@a")
+    assert "MemoryMax=300M\n" in text
+    assert "CPUQuota=150%\n" in text
+    assert "TimeoutStopSec=25\n" in text
+
+
+def test_a_percent_sign_in_a_value_is_not_a_specifier(plan: dict[str, Any]) -> None:
+    plan["mesh"]["name"] = 'a%h"me'
+    assert r'Environment="MESH_NAME=a%%h\"me"' in unit(rendered(plan, "vm1"), "aimesh-registry@a")
+
+
+def test_the_edge_binds_exactly_the_endpoints_of_the_plan(plan: dict[str, Any], files: dict[str, RenderedFile]) -> None:
+    text = files["/etc/aimesh/haproxy/haproxy.cfg"].content or ""
+    planned = [f"{each['bind']}:{each['port']}" for each in plan["endpoints"]]
+    assert re.findall(r"^    bind (.+)$", text, re.MULTILINE) == planned
+    assert "server vm1-a 127.0.0.1:13001\n" in text
+
+
+def test_only_public_fronts_drop_the_address_that_a_client_claims(files: dict[str, RenderedFile]) -> None:
+    text = files["/etc/aimesh/haproxy/haproxy.cfg"].content or ""
+    fronts = {block.split("\n")[0]: block for block in text.split("\nfrontend ")[1:]}
+    assert {name for name, block in fronts.items() if "del-header X-Forwarded-For" in block} == {"api-gateway", "ui"}
+
+
+def test_the_runtime_socket_is_no_tcp_port_and_not_for_everybody(files: dict[str, RenderedFile]) -> None:
+    text = files["/etc/aimesh/haproxy/haproxy.cfg"].content or ""
+    assert "stats socket /run/aimesh/haproxy/admin.sock mode 660 level admin" in text
+    assert not re.search(r"stats (enable|uri)|stats socket [^/]", text)
+
+
+def test_redis_has_one_user_and_the_default_one_is_off(files: dict[str, RenderedFile]) -> None:
+    lines = (files["/etc/aimesh/redis/users.acl"].content or "").splitlines()
+    assert lines[0].startswith("user default off ")
+    assert re.match(r"user mesh on #[0-9a-f]{64} ", lines[1])
+    assert len(lines) == 2
+
+
+def test_a_changed_policy_restarts_the_policy_service_and_nothing_else(plan: dict[str, Any]) -> None:
+    before = fingerprints(plan)
+    plan["policy"]["rules"].pop()
+    after = fingerprints(plan)
+    assert {name for name in before if before[name] != after[name]} == {"aimesh-policy@a"}
+
+
+def test_a_new_version_of_a_secret_restarts_those_that_load_it(plan: dict[str, Any]) -> None:
+    before = fingerprints(plan)
+    plan["secrets"]["session_key"] |= {"version": 2, "fingerprint": "ffffffffffffffff"}
+    after = fingerprints(plan)
+    assert {name for name in before if before[name] != after[name]} == {"aimesh-ui@a"}
+
+
+def test_a_new_release_runs_the_migration_again_and_restarts_the_services_but_not_redis(plan: dict[str, Any]) -> None:
+    before = fingerprints(plan)
+    plan["release"]["id"] = "1.0.1+deadbeef"
+    after = fingerprints(plan)
+    unchanged = {name for name in before if before[name] == after[name]}
+    assert unchanged == {"aimesh-redis", "aimesh-haproxy"}
+
+
+def fingerprints(plan: dict[str, Any]) -> dict[str, str]:
+    identities = {path: file.identity for path, file in rendered(plan, "vm1").items()}
+    return {each.name: unit_fingerprint(each, identities) for each in render(plan, "vm1").units}
