@@ -1,0 +1,5 @@
+"""The bundled AI-agent mesh: six services from one package."""
+
+from __future__ import annotations
+
+__version__ = "1.0.0"

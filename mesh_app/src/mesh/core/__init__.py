@@ -1,0 +1,1 @@
+"""What all six services share: settings, storage, identity, health, metrics, HTTP."""

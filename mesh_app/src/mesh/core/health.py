@@ -1,0 +1,115 @@
+"""Readiness: real checks of what the service stands on, bounded to a second and shared for at most a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from mesh.core import cache as redis_cache
+from mesh.core import database as pg
+from mesh.core.cache import Cache
+from mesh.core.database import Database
+from mesh.core.schema import LEVEL_QUERY, SchemaState, state_of
+from mesh.core.settings import Settings
+
+CHECK_TIMEOUT = 1.0
+SHARED_FOR = 0.9
+Check = Callable[[], Awaitable[str | None]]
+"""Returns None when all is well, else one sentence."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    ok: bool
+    ms: float
+    error: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, "ms": self.ms, "error": self.error}
+
+
+class _Probe:
+    """One check, never running twice at once: a check that hangs is reported, not started again."""
+
+    def __init__(self, name: str, check: Check) -> None:
+        self.name = name
+        self._check = check
+        self._running: asyncio.Task[CheckResult] | None = None
+
+    async def result(self) -> CheckResult:
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
+        done, _ = await asyncio.wait({self._running}, timeout=CHECK_TIMEOUT)
+        if not done:
+            return CheckResult(False, CHECK_TIMEOUT * 1000, f"{self.name} did not answer within {CHECK_TIMEOUT:g} s.")
+        return self._running.result()
+
+    async def _run(self) -> CheckResult:
+        started = time.perf_counter()
+        error = await self._check()
+        return CheckResult(error is None, round((time.perf_counter() - started) * 1000, 2), error)
+
+
+class Health:
+    """The answer of GET /health for one process."""
+
+    def __init__(self, settings: Settings, database: Database, cache: Cache, want: int) -> None:
+        self._settings = settings
+        self._database = database
+        self._cache = cache
+        self.draining = False
+        self.schema = SchemaState(0, want, 0)
+        self._probes = [_Probe("postgresql", self._postgresql), _Probe("redis", self._redis)]
+        self._last: tuple[float, Mapping[str, CheckResult]] | None = None
+        self._lock = asyncio.Lock()
+
+    def add(self, name: str, check: Check) -> None:
+        self._probes.append(_Probe(name, check))
+
+    async def report(self) -> tuple[int, dict[str, Any]]:
+        """Status code (200 or 503) and body."""
+        checks = await self._checks()
+        ready = all(result.ok for result in checks.values()) and not self.draining
+        body = {
+            "status": "ok" if ready else "unavailable",
+            "service": self._settings.service,
+            "instance": self._settings.instance,
+            "version": self._settings.release,
+            "draining": self.draining,
+            "schema": {"have": self.schema.have, "want": self.schema.want, "compatible_from": self.schema.compatible_from},
+            "checks": {name: result.as_json() for name, result in checks.items()},
+        }
+        return (200 if ready else 503), body
+
+    async def _checks(self) -> Mapping[str, CheckResult]:
+        async with self._lock:
+            if self._last is None or time.monotonic() - self._last[0] > SHARED_FOR:
+                results = await asyncio.gather(*(probe.result() for probe in self._probes))
+                self._last = (time.monotonic(), {probe.name: r for probe, r in zip(self._probes, results, strict=True)})
+            return self._last[1]
+
+    async def _postgresql(self) -> str | None:
+        try:
+            async with asyncio.timeout(pg.COMMAND_TIMEOUT), self._database.write.raw_connection() as connection:
+                self.schema = state_of(await connection.fetchrow(LEVEL_QUERY), self.schema.want)
+            if self._database.read is not self._database.write:
+                async with asyncio.timeout(pg.COMMAND_TIMEOUT), self._database.read.raw_connection() as connection:
+                    await connection.fetchval("SELECT 1")
+        except asyncpg.UndefinedTableError:
+            self.schema = SchemaState(0, self.schema.want, 0)
+        except (*pg.FAILURES, asyncpg.PostgresError) as error:
+            return pg.explain(error, self._settings.write)
+        return self.schema.problem
+
+    async def _redis(self) -> str | None:
+        try:
+            async with asyncio.timeout(redis_cache.TIMEOUT * 3):
+                await self._cache.ping()
+        except redis_cache.FAILURES as error:
+            return redis_cache.explain(error, self._cache.login)
+        return None

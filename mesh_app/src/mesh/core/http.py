@@ -1,0 +1,217 @@
+"""The HTTP shell of every service: endpoints as a table, one place for identity, limits, errors, metrics and logs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mesh.core.identity import Access, Gatekeeper, Identity
+from mesh.core.log import log, request_id
+from mesh.core.metrics import CONTENT_TYPE
+from mesh.core.problem import ProblemError, json_response, problem_response
+from mesh.core.runtime import Runtime
+
+T = TypeVar("T")
+VERIFY_HEADER = "x-mesh-verify"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_ROUTE_KEY, _VERIFY_KEY = "mesh.route", "mesh.verify"
+_UNCOUNTED = ("/health", "/health/ready", "/health/live", "/metrics")
+
+
+@dataclass
+class Call:
+    """One request on its way through a handler."""
+
+    request: Request
+    identity: Identity
+    runtime: Runtime
+
+    @property
+    def verify_run(self) -> str | None:
+        """The run id of the verification harness, when this request is part of a run."""
+        run: str | None = self.request.scope.get(_VERIFY_KEY)
+        return run
+
+    def query(self, name: str) -> str | None:
+        return self.request.query_params.get(name) or None
+
+    def path(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+    async def body(self) -> bytes:
+        """The whole body; raises ProblemError 413 above the limit."""
+        limit = self.runtime.settings.body_limit
+        too_large = ProblemError(413, f"The body is larger than {limit} bytes; send less at once.", headers={"Connection": "close"})
+        declared = self.request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise too_large
+        chunks, size = [], 0
+        async for chunk in self.request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise too_large
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def decode(self, shape: type[T]) -> T:
+        """The body as `shape`; raises ProblemError 400 for broken JSON and 422 for a wrong shape."""
+        return decode(await self.body(), shape)
+
+
+def decode(body: bytes, shape: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        raise ProblemError(422, f"The body does not fit: {error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(400, f"The body is not valid JSON: {error}.") from None
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row of a service's table; `success` is the status its metrics are prepared for."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    success: int = 200
+
+
+def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
+    """The ASGI application of a service: its endpoints plus health and metrics."""
+    gatekeeper = runtime.gatekeeper()
+    common = [
+        Endpoint("GET", "/health", _health, Access.OPEN),
+        Endpoint("GET", "/health/ready", _health, Access.OPEN),
+        Endpoint("GET", "/health/live", _live, Access.OPEN),
+        Endpoint("GET", "/metrics", _metrics, Access.OPEN),
+    ]
+    runtime.metrics.prepare((e.method, e.path, e.success) for e in endpoints)
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in [*common, *endpoints]:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    routes = [
+        Route(path, _entry(runtime, gatekeeper, methods), methods=list(methods)) for path, methods in by_path.items()
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await runtime.start()
+        log.info("started", extra={"fields": {"service": runtime.settings.service, "release": runtime.settings.release}})
+        yield
+        await runtime.stop()
+
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _routing_error})
+    return Shell(app, runtime)
+
+
+def _entry(runtime: Runtime, gatekeeper: Gatekeeper, methods: dict[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
+    async def entry(request: Request) -> Response:
+        endpoint = methods["GET" if request.method == "HEAD" else request.method]
+        request.scope[_ROUTE_KEY] = endpoint.path
+        try:
+            identity = gatekeeper.admit(request, endpoint.access)
+            if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
+                run = request.headers.get(VERIFY_HEADER, "")
+                request.scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None
+            return await endpoint.handler(Call(request, identity, runtime))
+        except ProblemError as problem:
+            return problem_response(problem, request.url.path, request_id.get())
+
+    return entry
+
+
+async def _routing_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = {404: "There is nothing at this path.", 405: f"{request.method} is not possible at this path."}.get(status, str(error))
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return problem_response(ProblemError(status, detail, headers=headers), request.url.path, request_id.get())
+
+
+async def _health(call: Call) -> Response:
+    status, body = await call.runtime.health.report()
+    return json_response(body, status, {"Cache-Control": "no-store"})
+
+
+async def _live(call: Call) -> Response:
+    settings = call.runtime.settings
+    return json_response({"status": "ok", "service": settings.service, "instance": settings.instance, "version": settings.release})
+
+
+async def _metrics(call: Call) -> Response:
+    body = await call.runtime.metrics.render(call.runtime.database)
+    return Response(body, headers={"Content-Type": CONTENT_TYPE})
+
+
+class Shell:
+    """Pure ASGI wrapper: request id in and out, last-resort error answer, metrics, access log, drain."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app = app
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        token = request_id.set(_request_id(scope))
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message.setdefault("headers", [])
+                headers.append((b"x-request-id", request_id.get().encode()))
+                if self._runtime.health.draining:
+                    headers.append((b"connection", b"close"))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            log.exception("unexpected error")
+            if status == 0:
+                problem = ProblemError(500, "An unexpected error; the service's log has it under this request id.")
+                response = problem_response(problem, scope["path"], request_id.get())
+                await response(scope, receive, answer)
+        finally:
+            self._record(scope, status or 500, time.perf_counter() - started)
+            request_id.reset(token)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get(_ROUTE_KEY, "unmatched")
+        if route in _UNCOUNTED:
+            return
+        if scope.get(_VERIFY_KEY):
+            self._runtime.metrics.observe_verify()
+        else:
+            self._runtime.metrics.observe(scope["method"], route, status, seconds)
+        fields = {"method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}
+        log.info("request", extra={"fields": fields})
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    return uuid4().hex

@@ -1,0 +1,113 @@
+"""Who calls, and whether they may: a list of authenticators, each of which knows one kind of credential."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from starlette.requests import Request
+
+from mesh.core.problem import ProblemError
+from mesh.core.tokens import ROLES, TokenEntry
+
+SUBJECT_HEADER = "x-mesh-subject"
+ROLE_HEADER = "x-mesh-role"
+
+
+class Access(Enum):
+    """What an endpoint asks of its caller; the value lists the roles that may use it."""
+
+    OPEN = ()
+    READ = ROLES
+    WRITE = ("service", "verify", "admin", "operator")
+    PURGE = ("verify", "admin")
+    PEER = ("peer", "admin")
+
+
+@dataclass(frozen=True)
+class Identity:
+    subject: str
+    role: str
+
+
+ANONYMOUS = Identity("anonymous", "admin")
+"""The caller where MESH_AUTH is off, which only a loopback bind allows."""
+
+
+class Authenticator(Protocol):
+    """Returns the identity a request proves, None when it carries no credential of this kind; raises ProblemError 401 for a bad one."""
+
+    def __call__(self, request: Request) -> Identity | None: ...
+
+
+class TokenAuthenticator:
+    """Opaque bearer tokens, compared by SHA-256 in constant time."""
+
+    def __init__(self, entries: Sequence[TokenEntry]) -> None:
+        self._entries = tuple(entries)
+
+    def lookup(self, token: str) -> TokenEntry | None:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        found = None
+        for entry in self._entries:
+            if hmac.compare_digest(entry.sha256, digest):
+                found = entry
+        return found
+
+    def __call__(self, request: Request) -> Identity | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return None
+        entry = self.lookup(token.strip())
+        if entry is None:
+            raise unauthorized("This bearer token is not known here; ask the operator for a current one.")
+        return Identity(entry.subject, entry.role)
+
+
+def unauthorized(detail: str) -> ProblemError:
+    return ProblemError(401, detail, headers={"WWW-Authenticate": 'Bearer realm="aimesh"'})
+
+
+class Gatekeeper:
+    """Applies the authenticators and the access rule of an endpoint."""
+
+    def __init__(self, *, required: bool, authenticators: Sequence[Authenticator]) -> None:
+        self._required = required
+        self._authenticators = tuple(authenticators)
+
+    def admit(self, request: Request, access: Access) -> Identity:
+        """The identity to act for. Raises ProblemError 401 or 403, which say what to do."""
+        if access is Access.OPEN:
+            return ANONYMOUS
+        if not self._required and access is not Access.PEER:
+            return ANONYMOUS
+        identity = self._authenticate(request)
+        if identity is None:
+            raise unauthorized("Authentication is required; send the header 'Authorization: Bearer <token>'.")
+        identity = self._on_behalf_of(request, identity)
+        if identity.role not in access.value:
+            allowed = ", ".join(access.value)
+            raise ProblemError(403, f"Role {identity.role!r} may not do this; use a token with one of the roles: {allowed}.")
+        return identity
+
+    def _authenticate(self, request: Request) -> Identity | None:
+        for authenticator in self._authenticators:
+            identity = authenticator(request)
+            if identity is not None:
+                return identity
+        return None
+
+    def _on_behalf_of(self, request: Request, identity: Identity) -> Identity:
+        """A service may act for the caller it has authenticated itself; nobody else may name another subject."""
+        subject, role = request.headers.get(SUBJECT_HEADER), request.headers.get(ROLE_HEADER)
+        if subject is None and role is None:
+            return identity
+        if identity.role != "service":
+            raise ProblemError(403, "Only the mesh's own services may set X-Mesh-Subject and X-Mesh-Role; leave these headers out.")
+        if not subject or role not in ROLES:
+            raise ProblemError(400, "X-Mesh-Subject and X-Mesh-Role must be sent together, with a known role.")
+        return Identity(subject, role)

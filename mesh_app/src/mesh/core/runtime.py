@@ -1,0 +1,57 @@
+"""What a request handler works with: the process's settings, storage, metrics, health and callers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from mesh.core.cache import Cache
+from mesh.core.database import Database
+from mesh.core.health import Health
+from mesh.core.identity import Authenticator, Gatekeeper, TokenAuthenticator
+from mesh.core.log import log
+from mesh.core.metrics import Metrics
+from mesh.core.schema import wanted_level
+from mesh.core.settings import Settings
+
+
+class Runtime:
+    """One per process. Services add authenticators, health checks, start hooks and background tasks to it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings)
+        self.cache = Cache(settings.redis)
+        self.metrics = Metrics(settings.service)
+        self.health = Health(settings, self.database, self.cache, wanted_level())
+        self.tokens = TokenAuthenticator(settings.tokens)
+        self.authenticators: list[Authenticator] = [self.tokens]
+        self.on_start: list[Callable[[], Awaitable[None]]] = []
+        self.on_stop: list[Callable[[], Awaitable[None]]] = []
+        self.background: list[Callable[[], Coroutine[Any, Any, None]]] = [self.database.warm_up]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def gatekeeper(self) -> Gatekeeper:
+        return Gatekeeper(required=self.settings.auth, authenticators=self.authenticators)
+
+    async def start(self) -> None:
+        await self.database.open()
+        for hook in self.on_start:
+            await hook()
+        self._tasks = [asyncio.create_task(job()) for job in self.background]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+        for hook in self.on_stop:
+            with contextlib.suppress(Exception):
+                await hook()
+        await self.database.close()
+        with contextlib.suppress(Exception):
+            await self.cache.close()
+        log.info("stopped")

@@ -1,0 +1,82 @@
+"""Runs one service under uvicorn, with a drain on SIGTERM and SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from mesh.core.log import log
+from mesh.core.runtime import Runtime
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first signal readiness turns 503; the listener stays while connections are open, at most `drain` seconds."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+        self._drain: asyncio.Task[None] | None = None
+        self._signalled = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # uvicorn calls this from its signal handler
+        if self._signalled:
+            self.should_exit = True
+            return
+        self._signalled = True
+        self._runtime.health.draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._signalled and self._drain is None:
+            self._drain = asyncio.create_task(self._wait_for_connections())
+        return await super().on_tick(counter)
+
+    async def _wait_for_connections(self) -> None:
+        deadline = time.monotonic() + self._runtime.settings.drain
+        log.info("draining", extra={"fields": {"connections": len(self.server_state.connections)}})
+        while self.server_state.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        self.should_exit = True
+
+
+def listen(bind: str, port: int) -> socket.socket:
+    """A listening socket; raises OSError."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((bind, port))
+    sock.listen(2048)
+    sock.setblocking(False)
+    return sock
+
+
+def serve(app: ASGIApp, runtime: Runtime) -> int:
+    """Serves until a signal; returns the exit code."""
+    settings = runtime.settings
+    try:
+        sock = listen(settings.bind, settings.port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        print(f"mesh {settings.service}: cannot listen on {settings.bind}:{settings.port} ({reason}).", file=sys.stderr)
+        return 1
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=5,
+    )
+    server = DrainingServer(config, runtime)
+    server.run(sockets=[sock])
+    return 0 if server.started else 1

@@ -1,0 +1,72 @@
+"""Fixtures: servers once per session, meshes per module."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.binaries import Binaries, find_binaries
+from support.mesh import Mesh
+from support.servers import PostgreSQL, Redis, as_unprivileged
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder that an unprivileged server may pass through."""
+    path = Path(tempfile.mkdtemp(prefix="mesh-app-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def binaries(scratch: Path) -> Binaries:
+    return find_binaries(scratch)
+
+
+def _home(scratch: Path, name: str) -> Path:
+    path = scratch / name
+    path.mkdir(mode=0o700)
+    if as_unprivileged():
+        shutil.chown(path, "nobody", "nogroup")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql(scratch: Path, binaries: Binaries) -> Iterator[PostgreSQL]:
+    server = PostgreSQL(_home(scratch, "postgresql"), binaries)
+    server.create()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis(scratch: Path, binaries: Binaries) -> Iterator[Redis]:
+    server = Redis(_home(scratch, "redis"), binaries)
+    server.create()
+    yield server
+    server.stop()
+
+
+MakeMesh = Callable[..., Mesh]
+
+
+@pytest.fixture(scope="module")
+def make_mesh(scratch: Path, postgresql: PostgreSQL, redis: Redis) -> Iterator[MakeMesh]:
+    """Makes meshes with databases of their own and stops their processes at the end of the module."""
+    made: list[Mesh] = []
+
+    def make(name: str, *, auth: str = "off") -> Mesh:
+        made.append(Mesh(name, scratch / name, postgresql, redis, auth=auth))
+        return made[-1]
+
+    yield make
+    for mesh in made:
+        mesh.stop()
