@@ -93,16 +93,20 @@ class Supervisor:
         found = [_program(info) for info in self._call("getAllProcessInfo")]
         return {program.name: program for program in found}
 
-    def apply_config(self, only: str | None = None) -> list[str]:
+    def apply_config(self, only: str | None = None, besides: frozenset[str] = frozenset()) -> list[str]:
         """Take in the program files as they are now; programs that they no longer describe so are stopped.
 
-        Unchanged programs are not touched. `only` limits this to one program. Returns the names that were touched.
+        Unchanged programs are not touched. `only` limits this to one program, `besides` leaves some alone. Returns the
+        names that were stopped.
         """
         try:
             added, changed, removed = self._call("reloadConfig")[0]
         except xmlrpc.client.Fault as fault:
             raise SupervisorError(f"The supervisor refuses its configuration: {fault.faultString}.") from None
-        wanted = (lambda name: name == only) if only else (lambda _name: True)
+
+        def wanted(name: str) -> bool:
+            return name == only if only else name not in besides
+
         leaving = [name for name in [*changed, *removed] if wanted(name)]
         self.stop(leaving)
         for name in leaving:
