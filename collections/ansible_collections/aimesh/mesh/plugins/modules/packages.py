@@ -1,0 +1,196 @@
+#!/usr/bin/python
+"""Brings the Debian packages of the mesh to one host, quietly, and records which of them came through us."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: packages
+short_description: Debian packages of the mesh on one host
+version_added: 1.0.0
+description:
+  - Installs what is missing, without recommended packages, and starts no service of it.
+  - Package lists are fetched only when something is missing and ours are older than an hour.
+  - Records the packages it added, so that M(aimesh.mesh.removal) leaves those that were there before.
+  - Waits for other package tools, at most two minutes.
+  - In a playbook only O(templates) is given; the action plugin renders the rest from the plan.
+extends_documentation_fragment: aimesh.mesh.slice
+author: aimesh (@aimesh)
+options:
+  names:
+    description: Packages to have.
+    type: list
+    elements: str
+    default: []
+  files:
+    description: Files that must be there before the packages configure themselves. As in M(aimesh.mesh.files).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: path, required: true}
+      content: {description: Content., type: str}
+      secret_content: {description: Content of a file with secrets. Never logged., type: str}
+      sensitive: {description: Whether the content holds secrets., type: bool, default: false}
+      owner: {description: Owner. Empty leaves it as it is., type: str, default: ""}
+      group: {description: Group. Empty leaves it as it is., type: str, default: ""}
+      mode: {description: Octal mode., type: str, default: "0644"}
+      validate: {description: Command that checks the content., type: list, elements: str, default: []}
+"""
+
+EXAMPLES = r"""
+- name: Host has the packages of its roles
+  aimesh.mesh.packages:
+    templates: "{{ role_path }}/templates"
+"""
+
+RETURN = r"""
+packages:
+  description: Packages of the plan that were missing.
+  returned: success
+  type: list
+  elements: str
+  sample: [haproxy]
+added:
+  description: Packages that were added, dependencies included. In check mode only those of the plan.
+  returned: success
+  type: list
+  elements: str
+  sample: [haproxy, liblua5.4-0]
+files:
+  description: Files that differed, each with what differed.
+  returned: success
+  type: dict
+  sample: {/etc/postgresql-common/createcluster.d/aimesh.conf: [absent]}
+remote_calls:
+  description: Remote calls that the task made.
+  returned: always
+  type: int
+  sample: 1
+"""
+
+import os
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils import apt
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_files import FILE_OPTIONS, wanted_file
+from ansible_collections.aimesh.mesh.plugins.module_utils.managed_files import apply_files, compare_files
+from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_manifest
+from ansible_collections.aimesh.mesh.plugins.module_utils.no_autostart import no_autostart, restore_policy
+from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
+    PackageRecord,
+    load_packages,
+    save_packages,
+    settle,
+)
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
+
+LISTS_FRESH_S = 3600.0
+
+
+def missing_packages(names: list[str], status: dict[str, str]) -> list[str]:
+    """Packages that are not fully installed, in the order of the plan."""
+    return [name for name in names if status.get(name) != "installed"]
+
+
+def install_missing(missing: list[str], state_dir: str, record: PackageRecord) -> list[str]:
+    """Install packages and record what that added. Raises HostChangeError."""
+    if os.geteuid() != 0:
+        raise HostChangeError(
+            f"The packages {', '.join(missing)} are missing and only root can install them; set ansible_become: true."
+        )
+    with no_autostart():
+        apt.configure_pending()
+        before = _installed()
+        stale = not apt.lists_present() or time.time() - record.lists_updated > LISTS_FRESH_S
+        update_error = _update(state_dir, record) if stale else None
+        try:
+            record.pending = apt.planned_installation(missing)
+        except apt.AptError as error:
+            if update_error is not None:
+                raise apt.AptError(f"{error} ({update_error})") from None
+            if stale:
+                raise
+            _update(state_dir, record)
+            record.pending = apt.planned_installation(missing)
+        save_packages(state_dir, record)
+        apt.install(missing)
+    status = apt.installed_packages()
+    still = missing_packages(missing, status)
+    if still:
+        raise HostChangeError(
+            f"apt-get ended well and {', '.join(still)} is still not installed; look at /var/log/dpkg.log."
+        )
+    return sorted(_installed() - before)
+
+
+def _installed() -> set[str]:
+    return {name for name, status in apt.installed_packages().items() if status == "installed"}
+
+
+def _update(state_dir: str, record: PackageRecord) -> apt.AptError | None:
+    """Fetch the lists. A failure is returned: what is cached may be enough, and if not, it explains why."""
+    try:
+        apt.update_lists()
+    except apt.AptError as error:
+        return error
+    record.lists_updated = time.time()
+    save_packages(state_dir, record)
+    return None
+
+
+def run(module: AnsibleModule) -> dict[str, Any]:
+    state_dir, names, dry = module.params["state_dir"], module.params["names"], bool(module.check_mode)
+    manifest = load_manifest(state_dir)
+    wanted = [wanted_file(options, predict=dry) for options in module.params["files"]]
+    changes = compare_files(wanted, manifest)
+    status = apt.installed_packages()
+    missing = missing_packages(names, status)
+    added = list(missing)
+    if not dry:
+        restore_policy()
+        record = load_packages(state_dir)
+        if record.pending:
+            gone = ("not-installed", "config-files")
+            record = settle(record, {name for name, seen in status.items() if seen not in gone})
+            save_packages(state_dir, record)
+        apply_files(state_dir, manifest, wanted, changes)
+        if missing:
+            added = install_missing(missing, state_dir, record)
+            record.added = sorted({*record.added, *added})
+            record.pending = []
+            save_packages(state_dir, record)
+    result: dict[str, Any] = {
+        "changed": bool(missing or changes),
+        "packages": missing,
+        "added": added,
+        "files": {change.path: list(change.what) for change in changes},
+    }
+    if module._diff:
+        result["diff"] = [change.diff for change in changes]
+        if missing:
+            text = "".join(f"{name}\n" for name in added)
+            result["diff"].append(
+                {"before_header": "packages", "after_header": "packages", "before": "", "after": text}
+            )
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **COMMON_OPTIONS,
+            "names": {"type": "list", "elements": "str", "default": []},
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS},
+        },
+        supports_check_mode=True,
+    )
+    result: dict[str, Any] = {}
+    with changing(module, "packages"):
+        result = run(module)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
