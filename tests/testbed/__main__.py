@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from . import daemon
 from .bed import Testbed
@@ -18,6 +19,7 @@ def main() -> int:
     up = verbs.add_parser("up", help="make VMs and print their inventory as JSON")
     up.add_argument("run", help="name of the run; everything made carries it")
     up.add_argument("vms", nargs="+", metavar="NAME=OS", help="a VM, as vm1=debian-13")
+    up.add_argument("--inventory", type=Path, help="also write an inventory file with the VMs in group mesh")
     down = verbs.add_parser("down", help="take away everything of a run")
     down.add_argument("run")
     verbs.add_parser("needs", help="print the Debian packages that are missing on this machine")
@@ -49,6 +51,8 @@ def _act(arguments: argparse.Namespace) -> int:
         except BaseException:
             bed.down()
             raise
+        if arguments.inventory:
+            bed.write_inventory(arguments.inventory)
         print(json.dumps({name: made.variables() for name, made in bed.vms.items()}))
     return 0
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from . import daemon, vm
 from .command import TestbedError, docker, run
@@ -55,11 +56,28 @@ class Testbed:
         if os not in IMAGES:
             raise TestbedError(f"There is no image for {os}; known are {', '.join(IMAGES)}.")
         made = vm.start(
-            container=f"aimesh-{self.run_id}-{name}", name=name, image=IMAGES[os], network=self.network,
+            container=self._container(name), name=name, image=IMAGES[os], network=self.network,
             labels={LABEL: self.run_id}, key=self.key, known_hosts=self.known_hosts,
         )  # fmt: skip
         self.vms[name] = made
         return made
+
+    def existing(self, name: str) -> vm.Vm:
+        """A VM that an earlier process of the same run started."""
+        return vm.found(self._container(name), name, self.key, self.known_hosts)
+
+    def _container(self, name: str) -> str:
+        return f"aimesh-{self.run_id}-{name}"
+
+    def write_inventory(self, path: Path, groups: dict[str, list[str]] | None = None) -> None:
+        """The VMs as an inventory file: group `mesh`, or the given child groups of it (group → names)."""
+        hosts = {name: {**made.variables(), "mesh_os": made.os} for name, made in self.vms.items()}
+        mesh: dict[str, Any] = {"hosts": hosts}
+        if groups:
+            mesh["children"] = {group: {"hosts": {name: {} for name in names}} for group, names in groups.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # JSON is YAML, and needs no library.
+        path.write_text(json.dumps({"mesh": mesh}, indent=2) + "\n")
 
     def down(self) -> None:
         """Take away all that carries the run's name, whoever made it; harmless when there is nothing."""

@@ -18,6 +18,8 @@ SYSTEMD_ARGUMENTS = (
 )  # fmt: skip
 
 
+OS_LABEL = "aimesh.testbed.os"
+
 INIT = "mount --make-rshared / && exec /lib/systemd/systemd"
 """On a real machine systemd shares its mounts itself; without that no unit gets its credentials."""
 
@@ -55,18 +57,25 @@ class Vm:
         }
 
 
+def found(container: str, name: str, key: Path, known_hosts: Path) -> Vm:
+    """The VM in a container that is there. Raises TestbedError when it is not."""
+    os = docker("inspect", "--format", f'{{{{index .Config.Labels "{OS_LABEL}"}}}}', container).strip()
+    networks = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    address = docker("inspect", "--format", networks, container).strip()
+    return Vm(name=name, container=container, os=os, address=address, key=key, known_hosts=known_hosts)
+
+
 def start(*, container: str, name: str, image: Image, network: str, labels: dict[str, str], key: Path,
           known_hosts: Path) -> Vm:  # fmt: skip
     """Start a VM and wait until it takes logins (a few seconds)."""
     marks = [argument for label, value in labels.items() for argument in ("--label", f"{label}={value}")]
     docker(
-        "run", "--detach", "--name", container, "--hostname", name, "--network", network, *marks,
+        "run", "--detach", "--name", container, "--hostname", name, "--network", network,
+        "--label", f"{OS_LABEL}={image.os}", *marks,
         *SYSTEMD_ARGUMENTS, *volume_arguments(), image.ensure(), "/bin/sh", "-c", INIT, timeout=180,
     )  # fmt: skip
-    address = docker(
-        "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", container
-    ).strip()
-    vm = Vm(name=name, container=container, os=image.os, address=address, key=key, known_hosts=known_hosts)
+    vm = found(container, name, key, known_hosts)
+    address = vm.address
     _await_boot(vm)
     home = f"/home/{USER}/.ssh"
     docker(

@@ -1,0 +1,190 @@
+"""`python -m tests.testbed.gate GATE RUN INVENTORY VM…`: the steps of molecule that have to be able to fail.
+
+Each gate runs a playbook, reads the run record and looks at the VM itself; it prints why it fails and exits 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import footprint, playbook
+from .bed import Testbed
+from .command import TestbedError
+from .paths import REPOSITORY
+from .vm import Vm
+
+MARKER = "molecule-keeps-data"
+
+
+@dataclass(frozen=True)
+class Site:
+    """The deployed site that a gate judges."""
+
+    mesh: str
+    inventory: Path
+    vms: list[Vm]
+    folder: Path
+    """Where one gate leaves what a later one compares with."""
+    deploy: str = "playbooks/deploy.yml"
+
+    def starts(self) -> dict[str, str]:
+        return {f"{vm.name} {unit}": start for vm in self.vms for unit, start in footprint.starts(vm).items()}
+
+
+def succeeded(outcome: playbook.Outcome) -> list[str]:
+    if outcome.code == 0 and outcome.record:
+        return []
+    tail = "\n".join(outcome.output.strip().splitlines()[-40:])
+    return [f"ansible-playbook ended with exit code {outcome.code}; failed: {outcome.failed or 'no task'}\n{tail}"]
+
+
+def check_bare(site: Site) -> list[str]:
+    """`--check` on the bare host passes, predicts changes and makes none."""
+    bare = {vm.name: footprint.footprint(vm) for vm in site.vms}
+    (site.folder / "bare.json").write_text(json.dumps({name: each.as_lists() for name, each in bare.items()}))
+    outcome = playbook.run(site.deploy, site.inventory, "--check", "--diff")
+    problems = succeeded(outcome)
+    if not problems and not outcome.changed:
+        problems.append("--check on a bare host predicts no change, but everything is missing there.")
+    for vm in site.vms:
+        problems += [f"--check made {each} on {vm.name}" for each in footprint.footprint(vm).left_over(bare[vm.name])]
+    return problems
+
+
+def converge(site: Site) -> list[str]:
+    """A deploy succeeds and leaves running units."""
+    problems = succeeded(playbook.run(site.deploy, site.inventory))
+    return problems or ([] if site.starts() else ["The deploy left no unit of the mesh running."])
+
+
+def idempotence(site: Site) -> list[str]:
+    """A second deploy changes nothing and restarts nothing."""
+    before = site.starts()
+    outcome = playbook.run(site.deploy, site.inventory)
+    return [
+        *succeeded(outcome),
+        *([] if before else ["No unit of the mesh runs, so there is nothing to compare."]),
+        *(f"The second deploy changed {each}" for each in outcome.changed),
+        *(f"The second deploy restarted {each}" for each in footprint.restarts(before, site.starts())),
+    ]
+
+
+def check_diff(site: Site) -> list[str]:
+    """`--check --diff` on the deployed host reports no change, and restarts nothing."""
+    before = site.starts()
+    outcome = playbook.run(site.deploy, site.inventory, "--check", "--diff")
+    return [
+        *succeeded(outcome),
+        *(f"--check --diff reports a change: {each}" for each in outcome.changed),
+        *(f"--check --diff restarted {each}" for each in footprint.restarts(before, site.starts())),
+    ]
+
+
+def verify(site: Site) -> list[str]:
+    """The verifier proves the mesh, and has not merely nothing to say."""
+    problems = succeeded(playbook.run("playbooks/verify.yml", site.inventory))
+    if problems:
+        return problems
+    report = json.loads((REPOSITORY / "build" / site.mesh / "report.json").read_text())
+    counts = report["counts"]
+    if not counts["pass"] or counts["fail"] or counts["error"] or counts["skip"]:
+        problems.append(f"The report counts {counts}.")
+    return problems
+
+
+def remove_keeps_data(site: Site) -> list[str]:
+    """A removal without confirmation stops the mesh and keeps its data."""
+    data = _data_vm(site)
+    _call(data, "POST", {"name": MARKER, "type": "chatbot", "vendor": "openai", "model": "gpt-4"})
+    problems = succeeded(playbook.run("playbooks/destroy.yml", site.inventory))
+    problems += [f"Still running after the removal: {unit}" for unit in site.starts()]
+    version = data.run("ls /var/lib/postgresql").strip()
+    if not data.run(f"ls /var/lib/postgresql/{version}/mesh/PG_VERSION 2>/dev/null", check=False).strip():
+        problems.append("The removal took the database's data without confirmation.")
+    if not data.run("ls -A /var/lib/redis-mesh 2>/dev/null", check=False).strip():
+        problems.append("The removal took Redis's data without confirmation.")
+    return problems
+
+
+def redeploy_adopts(site: Site) -> list[str]:
+    """A deploy after a removal that kept the data goes on with that data."""
+    problems = succeeded(playbook.run(site.deploy, site.inventory))
+    if not problems and MARKER not in _call(_data_vm(site), "GET"):
+        problems.append(f"The agent {MARKER}, registered before the removal, is not in the mesh any more.")
+    return problems
+
+
+def remove_everything(site: Site) -> list[str]:
+    """A removal with both confirmations leaves nothing behind."""
+    confirmed = ("-e", f"mesh_remove_data={site.mesh}", "-e", f"mesh_remove_backups={site.mesh}")
+    problems = succeeded(playbook.run("playbooks/destroy.yml", site.inventory, *confirmed))
+    bare = json.loads((site.folder / "bare.json").read_text())
+    for vm in site.vms:
+        left = footprint.footprint(vm).left_over(footprint.Footprint.from_lists(bare[vm.name]))
+        problems += [f"Left behind on {vm.name}: {each}" for each in left]
+    return problems
+
+
+GATES: dict[str, Callable[[Site], list[str]]] = {
+    function.__name__: function
+    for function in (
+        check_bare,
+        converge,
+        idempotence,
+        check_diff,
+        verify,
+        remove_keeps_data,
+        redeploy_adopts,
+        remove_everything,
+    )
+}
+
+
+def _data_vm(site: Site) -> Vm:
+    return site.vms[-1]
+
+
+# Runs on the VM with its own Python; the token is read there and shown nowhere.
+_CALL = """
+import json, sys, urllib.request
+token = open('/etc/aimesh/credentials/service_token').read().strip()
+body = json.dumps(json.loads(sys.argv[2])).encode() if len(sys.argv) > 2 else None
+request = urllib.request.Request('http://127.0.0.1:3000/api/v1/agents', data=body, method=sys.argv[1],
+    headers={'Authorization': 'Bearer ' + token, 'Content-Type': 'application/json'})
+print(urllib.request.urlopen(request, timeout=10).read().decode())
+"""
+
+
+def _call(vm: Vm, method: str, body: dict[str, str] | None = None) -> str:
+    arguments = f"{method} '{json.dumps(body)}'" if body else method
+    return vm.run(f'python3 -I -c "{_CALL}" {arguments}')
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.testbed.gate", description=__doc__)
+    parser.add_argument("gate", choices=GATES)
+    parser.add_argument("run", help="name of the testbed's run")
+    parser.add_argument("inventory", type=Path)
+    parser.add_argument("vms", nargs="+", help="the run's VMs, the data host last")
+    parser.add_argument("--mesh", default="molecule", help="name of the mesh")
+    parser.add_argument("--deploy", default=Site.deploy, help="the playbook that deploys")
+    arguments = parser.parse_args()
+    bed = Testbed(arguments.run)
+    try:
+        vms = [bed.existing(name) for name in arguments.vms]
+        site = Site(arguments.mesh, arguments.inventory, vms, bed.folder, arguments.deploy)
+        problems = GATES[arguments.gate](site)
+    except TestbedError as error:
+        problems = [str(error)]
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
