@@ -13,6 +13,10 @@ class ProbeError(Exception):
     """The thing could not be observed; the message says why in one sentence and names no secret."""
 
 
+class SecretMissingError(ProbeError):
+    """The question could not even be asked, which says nothing about the thing itself."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """Secrets by name, never part of an answer, and the seconds that one probe may take."""
@@ -29,4 +33,4 @@ class Environment:
         try:
             return self.secrets[name]
         except KeyError:
-            raise ProbeError(f"the secret {name} has no value in the site's secret store") from None
+            raise SecretMissingError(f"the secret {name} has no value in the site's secret store") from None

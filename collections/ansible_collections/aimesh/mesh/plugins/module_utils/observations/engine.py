@@ -1,7 +1,8 @@
 """Answers all questions of a host at once: each in a thread of its own, each with a deadline.
 
 A question is a JSON object with `kind` (a key of PROBES) and what that probe needs; `timeout` (seconds) is optional.
-An answer is `{"value": …, "seconds": float}` or `{"error": "one sentence", "seconds": float}`.
+An answer is `{"value": …, "seconds": float}` or `{"error": "one sentence", "seconds": float}`;
+`"asked": False` beside an error says that the question was never put.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .base import Environment, ProbeError, Question
+from .base import Environment, ProbeError, Question, SecretMissingError
 from .command import answer_command
 from .exposure import answer_exposure
 from .files import answer_files
@@ -73,6 +74,8 @@ class _Slot:
             if probe is None:
                 raise ProbeError(f"this release has no probe of kind {self._question.get('kind')!r}")
             answer = {"value": probe(self._question, self._environment)}
+        except SecretMissingError as error:
+            answer = {"error": str(error), "asked": False}
         except ProbeError as error:
             answer = {"error": str(error)}
         except (OSError, ValueError, LookupError, TypeError) as error:

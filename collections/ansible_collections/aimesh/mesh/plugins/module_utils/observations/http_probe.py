@@ -9,7 +9,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from .base import Environment, ProbeError, Question
+from .base import Environment, ProbeError, Question, SecretMissingError
 
 BODY_LIMIT = 1_048_576
 KEPT_BODY = 2000
@@ -31,8 +31,8 @@ def answer_scenario(question: Question, environment: Environment) -> dict[str, A
     A step is a request with a `name`. Strings in its `url` and `json` may hold `${name.json.id}`, a field of an earlier
     step's answer; a step whose reference is missing says so in `error` and is not sent. `metric` makes `value` the sum
     of that metric's samples in a Prometheus text; `field` (dotted path) makes it a field of the JSON body.
-    `until_above` names an earlier step with a `value`: the request is repeated until this step's value is greater, for as long as one
-    probe may take, since what a service caches for a second is no failure. The first step that cannot connect ends the
+    `until_above` names an earlier step with a `value`: the request is repeated until this step's value is greater, for
+    as long as one probe may take, since what a service caches for a second is no failure. The first step that cannot connect ends the
     story, so that a frozen service costs its timeout once.
     """
     seen: dict[str, dict[str, Any]] = {}
@@ -43,6 +43,8 @@ def answer_scenario(question: Question, environment: Environment) -> dict[str, A
             seen[name] = _step(_resolved(step, seen), seen, environment, attempt)
         except _MissingError as error:
             seen[name] = {"error": f"not sent: {error}"}
+        except SecretMissingError:
+            raise
         except ProbeError as error:
             seen[name] = {"error": str(error)}
             break

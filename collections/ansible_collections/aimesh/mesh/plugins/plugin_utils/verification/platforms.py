@@ -1,0 +1,64 @@
+"""What the harness knows of each platform: what it can show, and where an operator looks when something is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Platform:
+    """`hints` by subject; `{unit}`, `{host}`, `{subject}`, `{logs}`, `{config}` and `{state}` are filled in."""
+
+    name: str
+    capabilities: frozenset[str]
+    supervisor: str
+    hints: dict[str, str]
+    supervisor_socket: str = ""
+    """File name of the supervisor's socket in the plan's `paths.run`."""
+
+
+_SHARED_HINTS = {
+    "plan": "ansible-playbook site.yml -i <the same inventory> applies the plan; --check --diff shows what it would do",
+    "harness": "curl the service's /api/v1/verify-records; records older than an hour are swept by the next run",
+    "redis": "",
+}
+
+SYSTEMD = Platform(
+    name="systemd",
+    capabilities=frozenset({"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records"}),
+    supervisor="systemd",
+    hints=_SHARED_HINTS
+    | {
+        "unit": "on {host}: systemctl status {unit}; journalctl -u {unit} -n 50",
+        "edge": "on {host}: systemctl status aimesh-haproxy; journalctl -u aimesh-haproxy -n 50, and the firewall on the way",
+        "smoke": "on {host}: journalctl -u 'aimesh-{subject}@*' -n 50",
+        "network": "on {host}: ss -ltnp",
+        "postgresql": "on {host}: journalctl -u 'postgresql@*' -n 50; sudo -u postgres psql",
+        "redis": "on {host}: journalctl -u aimesh-redis -n 50; {config}/redis",
+        "files": "on {host}: ls -l the path named; a deploy puts it right",
+        "secrets": "on {host}: the path or process named; rotate the secret, it is to be taken as known",
+        "records": "on {host}: ls -l {state}; a deploy writes it again",
+    },
+)
+
+PROCESS = Platform(
+    name="process",
+    capabilities=frozenset({"supervisor", "sockets", "files", "postgresql", "redis", "records"}),
+    supervisor="supervisord",
+    supervisor_socket="supervisor.sock",
+    hints=_SHARED_HINTS
+    | {
+        "unit": "tail -n 50 {logs}/{unit}.log; {logs}/supervisord.log",
+        "edge": "tail -n 50 {logs}/aimesh-{subject}@a.log",
+        "smoke": "tail -n 50 {logs}/aimesh-{subject}@a.log",
+        "network": "ss -ltnp",
+        "postgresql": "tail -n 50 {logs}/postgresql.log",
+        "redis": "tail -n 50 {logs}/redis.log",
+        "files": "ls -l the path named; make deploy puts it right",
+        "secrets": "the path or process named; remove the local mesh with make destroy and deploy it anew",
+        "records": "ls -l {state}; make deploy writes it again",
+        "plan": "make deploy applies the plan",
+    },
+)
+
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (SYSTEMD, PROCESS)}

@@ -1,0 +1,92 @@
+"""Ports are open exactly as planned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vocabulary.check import Target, check
+from vocabulary.host import ANY_ADDRESSES
+from vocabulary.mesh import Mesh
+from vocabulary.outcome import require_none
+from vocabulary.targets import each_host
+
+LOOPBACK = "127.0.0.1"
+
+
+@check(
+    "network.ports.open",
+    "Every planned port is open, on the planned address",
+    targets=each_host,
+    capability="sockets",
+    hint="network",
+)
+def test_planned_ports_are_open(mesh: Mesh, target: Target) -> None:
+    host = mesh.host(target.host)
+    missing = [
+        f"{what} does not listen on {address}:{port}"
+        for (address, port), what in sorted(planned(mesh, target.host).items(), key=lambda each: each[0][1])
+        if not host.socket(f"tcp://{address}:{port}").is_listening
+    ]
+    require_none(missing, "every planned port open on its planned address")
+
+
+@check("network.ports.closed", "The mesh listens nowhere else", targets=each_host, capability="sockets", hint="network")
+def test_nothing_of_ours_listens_elsewhere(mesh: Mesh, target: Target) -> None:
+    host = mesh.host(target.host)
+    wanted = planned(mesh, target.host)
+    pids = {host.service(unit).pid for unit in mesh.units_on(target.host)} - {0}
+    ports = {port for _, port in wanted}
+    extra = sorted(
+        {
+            f"{row['comm'] or 'a process'} on {row['address']}:{row['port']}"
+            for row in host.listeners()
+            if is_ours(mesh, row, pids, ports) and not is_planned(row, wanted)
+        }
+    )
+    require_none(extra, "no listener of the mesh beyond the plan")
+
+
+@check(
+    "network.stores.private",
+    "PostgreSQL and Redis are not reachable from everywhere",
+    targets=each_host,
+    capability="sockets",
+    hint="network",
+)
+def test_stores_are_not_public(mesh: Mesh, target: Target) -> None:
+    stores = {store["port"]: name for name, store in stores_on(mesh, target.host)}
+    public = [
+        f"{stores[row['port']]} listens on {row['address']}:{row['port']}"
+        for row in mesh.host(target.host).listeners()
+        if row["port"] in stores and row["address"] in ANY_ADDRESSES
+    ]
+    require_none(public, "no store on 0.0.0.0 or ::")
+
+
+def stores_on(mesh: Mesh, host: str) -> list[tuple[str, dict[str, Any]]]:
+    parts = [("PostgreSQL", mesh.plan["postgresql"]), ("Redis", mesh.plan["redis"])]
+    return [(name, part) for name, part in parts if part["host"] == host]
+
+
+def planned(mesh: Mesh, host: str) -> dict[tuple[str, int], str]:
+    """(address, port) → what listens there by the plan."""
+    wanted = {(each["bind"], each["port"]): each["id"] for each in mesh.plan["instances"] if each["host"] == host}
+    for each in mesh.plan["endpoints"]:
+        if each["host"] == host:
+            wanted.setdefault((each["bind"], each["port"]), f"the endpoint of {each['service']}")
+    for name, part in stores_on(mesh, host):
+        wanted |= {(address, part["port"]): name for address in part["listen"]}
+    return wanted
+
+
+def is_planned(row: dict[str, Any], wanted: dict[tuple[str, int], str]) -> bool:
+    return any(
+        row["port"] == port and (row["address"] == address or {row["address"], address} <= set(ANY_ADDRESSES))
+        for address, port in wanted
+    )
+
+
+def is_ours(mesh: Mesh, row: dict[str, Any], pids: set[int], ports: set[int]) -> bool:
+    """A listener of the mesh: in a unit of ours, below a main process of ours, or on a planned port."""
+    named = str(row["unit"] or "").startswith(("aimesh-", "postgresql@")) and mesh.platform.supervisor == "systemd"
+    return bool(named or pids & set(row["lineage"]) or row["port"] in ports)

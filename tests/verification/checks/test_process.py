@@ -1,0 +1,128 @@
+"""Every process of the mesh is supervised, stays up, and runs what is on the disk."""
+
+from __future__ import annotations
+
+from vocabulary.check import Target, check
+from vocabulary.mesh import Mesh
+from vocabulary.outcome import MismatchError, NotApplicableError, require, require_none
+from vocabulary.targets import each_instance, each_unit
+
+CLOCK_SLACK_S = 2.0
+
+
+@check(
+    "process.{subject}.supervised", "{subject} runs under its supervisor", targets=each_unit, capability="supervisor"
+)
+def test_process_is_supervised(mesh: Mesh, target: Target) -> None:
+    service = mesh.host(target.host).service(target.unit)
+    if not service.is_running:
+        raise MismatchError(expected=f"{target.unit} running", actual=f"{target.unit} is {service.state}")
+    if not service.is_enabled:
+        raise MismatchError(
+            expected=f"{target.unit} enabled at boot", actual=f"{target.unit} would not start after a reboot"
+        )
+    process = mesh.host(target.host).processes().get(str(service.pid))
+    if process is None:
+        raise MismatchError(expected=f"main process {service.pid} of {target.unit}", actual="no such process")
+    if process["state"] in ("T", "t", "Z"):
+        words = {"Z": "a zombie"}.get(process["state"], "frozen (stopped by a signal)")
+        raise MismatchError(expected="a running main process", actual=f"process {service.pid} is {words}")
+
+
+@check(
+    "process.{subject}.steady",
+    "{subject} does not restart while it is watched",
+    targets=each_unit,
+    capability="supervisor",
+)
+def test_process_does_not_restart(mesh: Mesh, target: Target) -> None:
+    host = mesh.host(target.host)
+    first = host.service(target.unit, sample=1)
+    later = host.service(target.unit, sample=2)
+    if not first.pid:
+        raise MismatchError(expected="a main process", actual=f"{target.unit} is {first.state}")
+    require("main process", later.pid, first.pid)
+    require("start of the main process", later.started, first.started)
+    require("restarts", later.restarts, first.restarts)
+    if later.restarts:
+        raise MismatchError(
+            expected="0 restarts since its last start on purpose",
+            actual=f"{target.unit} was restarted {later.restarts} times",
+        )
+
+
+@check(
+    "process.{subject}.owns_port",
+    "The supervised process of {subject} is the one that answers",
+    targets=each_instance,
+    capability="supervisor",
+)
+def test_listener_belongs_to_the_unit(mesh: Mesh, target: Target) -> None:
+    host = mesh.host(target.host)
+    service = host.service(target.unit)
+    rows = host.socket(f"tcp://{target.data['bind']}:{target.data['port']}").rows
+    owners = {row["pid"] for row in rows}
+    if not rows or None in owners:
+        raise MismatchError(
+            expected=f"port {target.data['port']} held by {target.unit}", actual=f"held by {owners or 'nobody'}"
+        )
+    strangers = [row for row in rows if service.pid not in row["lineage"]]
+    require_none(
+        [f"port {row['port']} is held by {row['comm']} (process {row['pid']})" for row in strangers],
+        f"port {target.data['port']} held by {target.unit} (process {service.pid})",
+    )
+
+
+@check(
+    "process.{subject}.current", "{subject} runs what is on the disk", targets=each_instance, capability="supervisor"
+)
+def test_process_loaded_the_present_files(mesh: Mesh, target: Target) -> None:
+    host = mesh.host(target.host)
+    service = host.service(target.unit)
+    process = host.processes().get(str(service.pid))
+    if process is None:
+        raise MismatchError(expected=f"a main process of {target.unit}", actual=f"{target.unit} is {service.state}")
+    units = [unit for unit in mesh.units(target.host) if unit.name == target.unit]
+    if not units:
+        raise MismatchError(
+            expected=f"the unit {target.unit} from the driver", actual="the driver renders no such unit"
+        )
+    newer = [path for path in units[0].files if host.file(path).changed > process["started"] + CLOCK_SLACK_S]
+    require_none(
+        [f"{path} was changed after the process had started" for path in newer],
+        f"no file of {target.unit} newer than its process",
+    )
+
+
+@check(
+    "process.{subject}.recorded",
+    "What {subject} loaded is on record",
+    targets=each_instance,
+    capability="records",
+    hint="records",
+)
+def test_loaded_fingerprint_is_recorded(mesh: Mesh, target: Target) -> None:
+    records = mesh.host(target.host).records()["units"]
+    record = records.get(target.unit)
+    if not isinstance(record, dict) or not str(record.get("fingerprint", "")).startswith("sha256:"):
+        raise MismatchError(
+            expected=f"a fingerprint of {target.unit}, recorded when it became ready",
+            actual=f"no record; on record are {', '.join(records) or 'no units'}",
+        )
+
+
+@check(
+    "process.{subject}.unprivileged",
+    "{subject} runs without the rights of root",
+    targets=each_instance,
+    capability="supervisor",
+)
+def test_service_is_not_root(mesh: Mesh, target: Target) -> None:
+    if not mesh.plan["hosts"][target.host].get("service", {"create": True})["create"]:
+        raise NotApplicableError("the operator's own user runs this mesh")
+    host = mesh.host(target.host)
+    process = host.processes().get(str(host.service(target.unit).pid))
+    if process is None:
+        raise MismatchError(expected=f"a main process of {target.unit}", actual="no such process")
+    if process["user"] == 0:
+        raise MismatchError(expected="a user of its own", actual=f"{target.unit} runs as root")

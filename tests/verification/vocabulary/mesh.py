@@ -1,0 +1,136 @@
+"""The mesh as the plan says it should be, and the hosts it can be asked on."""
+
+from __future__ import annotations
+
+import importlib
+import posixpath
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState, Unit
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan import query
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.platforms import PLATFORMS, Platform
+
+from vocabulary.answers import CONTROLLER, Answers
+from vocabulary.host import ObservedHost
+from vocabulary.outcome import NotCheckedError
+
+Plan = dict[str, Any]
+DRIVERS = "ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers"
+SUPERUSER = "postgres"
+
+
+@dataclass
+class Mesh:
+    """`plan` is what the mesh is judged by: the applied plan, or the wanted one while no applied plan is known."""
+
+    wanted: Plan
+    answers: Answers
+    run_id: str
+    applied: Plan | None = None
+    _hosts: dict[str, ObservedHost] = field(default_factory=dict)
+    _states: dict[str, HostState] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        return self.applied or self.wanted
+
+    @property
+    def platform(self) -> Platform:
+        return PLATFORMS[str(self.plan["mesh"]["platform"])]
+
+    @property
+    def probe_timeout(self) -> float:
+        return float(self.plan["verify"]["probe_timeout_s"])
+
+    @property
+    def writes(self) -> bool:
+        # The wish of today counts, not that of the last deploy.
+        return bool(self.wanted["verify"]["writes"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.plan["verify"]["namespace"])
+
+    @property
+    def state_dir(self) -> str:
+        return str(self.plan["mesh"]["paths"]["state"])
+
+    @property
+    def state_host(self) -> str:
+        return str(self.plan["mesh"]["state_home"]["host"])
+
+    @property
+    def auth(self) -> bool:
+        return self.plan["mesh"]["auth"] == "on"
+
+    @property
+    def controller(self) -> ObservedHost:
+        return self.host(CONTROLLER)
+
+    def host(self, name: str) -> ObservedHost:
+        if name not in self._hosts:
+            self._hosts[name] = ObservedHost(self, name)
+        return self._hosts[name]
+
+    def state_of(self, host: str) -> HostState:
+        """The whole desired state of a host, from the driver. Raises NotCheckedError when the two do not fit."""
+        if host not in self._states:
+            try:
+                driver = importlib.import_module(f"{DRIVERS}.{self.plan['mesh']['platform']}")
+                self._states[host] = driver.render(self.plan, host)
+            except (ImportError, LookupError, TypeError, AttributeError, ValueError) as error:
+                raise NotCheckedError(
+                    f"not checked: the driver of this release cannot read the applied plan ({error}); deploy again"
+                ) from None
+        return self._states[host]
+
+    def units(self, host: str) -> list[Unit]:
+        """Long-running units of a host, PostgreSQL included wherever it is not one of the driver's own."""
+        state = self.state_of(host)
+        units = [unit for unit in state.units if not unit.oneshot]
+        cluster = state.postgresql
+        if cluster is not None:
+            name = cluster.unit or f"postgresql@{cluster.version}-{cluster.name}"
+            if name not in [unit.name for unit in units]:
+                units.append(Unit(name))
+        return units
+
+    def units_on(self, host: str) -> list[str]:
+        return [unit.name for unit in self.units(host)]
+
+    def watched_paths(self, host: str) -> frozenset[str]:
+        """Files and directories of a host that the plan says something about."""
+        state = self.state_of(host)
+        return frozenset([each.path for each in (*state.files, *state.package_files, *state.directories)])
+
+    def supervisor_socket(self) -> str:
+        return posixpath.join(str(self.plan["mesh"]["paths"]["run"]), self.platform.supervisor_socket)
+
+    def postgresql_access(self, host: str) -> dict[str, Any]:
+        cluster = self.state_of(host).postgresql
+        if cluster is None:
+            raise NotCheckedError(f"not checked: the plan puts no PostgreSQL on {host}")
+        return {
+            "program": posixpath.join(cluster.bin_dir, "psql"),
+            "run_as": cluster.run_as,
+            "login": SUPERUSER,
+            "socket_dir": cluster.socket_dir,
+            "port": cluster.port,
+            "database": cluster.database,
+        }
+
+    def redis_access(self, host: str, *, login: bool) -> dict[str, Any]:
+        redis = self.plan["redis"]
+        access = {"host": query.redis_address(self.plan, host), "port": redis["port"]}
+        return access | ({"user": redis["user"], "password": "redis_password"} if login else {})
+
+    def request(self, method: str, url: str, *, anonymous: bool = False, **more: Any) -> dict[str, Any]:
+        """A request of the harness: marked with the run, so that the mesh keeps it out of its business metrics."""
+        request = {"method": method, "url": url, "headers": {"X-Mesh-Verify": self.run_id}, **more}
+        if self.auth and not anonymous:
+            request["token"] = "verify_token"
+        return request
+
+    def endpoint_url(self, service: str, host: str) -> str:
+        return query.endpoint_url(self.plan, service, host)
