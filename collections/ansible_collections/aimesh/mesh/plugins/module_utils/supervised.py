@@ -116,7 +116,7 @@ def converge(
 def await_ready(supervisor: Supervisor, steps: Sequence[Step], gates: Mapping[str, Gate], places: Places) -> None:
     """Wait for all of them at once and record those that are ready."""
     outcomes = wait_until_ready([gates[step.name] for step in steps], CrashWatch(supervisor).trouble)
-    programs = supervisor.programs()
+    programs = supervisor.settled(step.name for step in steps)
     for step, outcome in zip(steps, outcomes, strict=True):
         if outcome.ready:
             program = programs[step.name]

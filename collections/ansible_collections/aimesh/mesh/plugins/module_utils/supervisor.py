@@ -25,6 +25,7 @@ ANSWER_TIMEOUT_S = 5.0
 STOPPED_STATES = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
 RUNNING_STATES = frozenset({"RUNNING", "STARTING"})
 POLL_S = 0.1
+SETTLE_S = 5.0
 NO_SUCH_PROGRAM = 10
 NOT_RUNNING = 70
 ALREADY_STARTED = 60
@@ -118,6 +119,16 @@ class Supervisor:
                 if fault.faultCode != ALREADY_ADDED:
                     raise SupervisorError(f"The supervisor cannot take in {name}: {fault.faultString}.") from None
         return leaving
+
+    def settled(self, names: Iterable[str]) -> dict[str, Program]:
+        """Every program, once none of `names` is still in the first second of its life, where it does not yet count."""
+        waiting, deadline = set(names), time.monotonic() + SETTLE_S
+        while True:
+            programs = self.programs()
+            young = [name for name in waiting if name in programs and programs[name].state == "STARTING"]
+            if not young or time.monotonic() > deadline:
+                return programs
+            time.sleep(POLL_S)
 
     def start(self, name: str) -> None:
         """Ask for a start and do not wait for it."""
