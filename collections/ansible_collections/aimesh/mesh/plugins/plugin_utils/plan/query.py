@@ -16,6 +16,9 @@ ROLES = ("edge", "app", "data", "cache", "monitoring")
 ANY_ADDRESS = str(ipaddress.IPv4Address(0))
 LOOPBACK = "127.0.0.1"
 
+RUN_SCOPED = ("digest", "wishes", "verify")
+"""Sections that say what one run wants."""
+
 Plan = dict[str, Any]
 
 
@@ -33,8 +36,13 @@ def canonical_bytes(document: Any) -> bytes:
 
 
 def digest_of(plan: Plan) -> str:
-    """`sha256:<hex>` over the canonical JSON of everything but `digest`."""
-    body = {key: value for key, value in plan.items() if key != "digest"}
+    """`sha256:<hex>` over the canonical JSON of what the mesh is.
+
+    What one run wants (`wishes`, `verify`, `mesh.preflight`) is left out: a wish changes the mesh through the
+    sections it is merged into, and verifying without writes does not make another mesh.
+    """
+    body = {key: value for key, value in plan.items() if key not in RUN_SCOPED}
+    body["mesh"] = {key: value for key, value in plan["mesh"].items() if key != "preflight"}
     return f"sha256:{hashlib.sha256(canonical_bytes(body)).hexdigest()}"
 
 

@@ -1,0 +1,274 @@
+"""`build_plan`: inventory, controller facts, releases and secrets in; the plan, or all that is wrong, out. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import check_applied, version_key
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import (
+    OperatingSystem,
+    Platform,
+    SizeProfile,
+    operating_systems,
+    platforms,
+    size_profile,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import (
+    ControllerFacts,
+    InventoryInput,
+    PlanInputs,
+    Releases,
+    SecretState,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.ports import check_ports
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems, shown
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import SCHEMA, Plan, PlanError, digest_of
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import (
+    plan_endpoints,
+    plan_instances,
+    plan_services,
+    with_role,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings, read_settings
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.stores import plan_postgresql, plan_redis
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.topology import MeshHost, find_hosts
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base import SECRET_NAMES
+
+NAMESPACE = "aimesh-verify"
+PROBE_TIMEOUT_S = 3
+
+
+@dataclass(frozen=True)
+class Basics:
+    """What has to be known before releases and secrets can be looked up."""
+
+    mesh_name: str
+    platform: str
+    state: str
+    store: str
+    release_source: str
+
+
+def read_basics(inventory: InventoryInput, controller: ControllerFacts) -> Basics:
+    """Never raises: with a bad inventory it is made of defaults, and `build_plan` says what is wrong."""
+    return _basics(read_settings(inventory, Problems()), controller)
+
+
+def _basics(settings: Settings, controller: ControllerFacts) -> Basics:
+    site = settings.site
+    platform = site["mesh_platform"]
+    return Basics(
+        mesh_name=site["mesh_name"] or "unnamed",
+        platform=platform,
+        state=_paths(site, controller)["state"],
+        store=site["mesh_secret_store"] or ("file" if platform == "process" else "vault"),
+        release_source=site["mesh_release_source"],
+    )
+
+
+def build_plan(inputs: PlanInputs) -> Plan:
+    """The plan. The same inputs give the same document, byte for byte. Raises PlanError with every problem at once."""
+    problems = Problems()
+    settings = read_settings(inputs.inventory, problems)
+    basics = _basics(settings, inputs.controller)
+    platform = platforms()[basics.platform]
+    profile = size_profile(settings.site["mesh_size"] or "small")
+    hosts = find_hosts(inputs.inventory, settings, basics.platform, platform, problems)
+    _check_site(settings, basics, problems)
+    release = _release(settings, inputs.releases, problems)
+    if inputs.secrets_error:
+        problems.tell(inputs.secrets_error)
+    if platform.several_hosts is False and inputs.controller.service_error:
+        problems.tell(inputs.controller.service_error)
+    if not hosts or not all(with_role(hosts, role) for role in ("edge", "app", "data", "cache")):
+        raise PlanError(problems.sentences)
+    document = _document(inputs, settings, basics, platform, profile, hosts, release, problems)
+    check_ports(document, settings, problems)
+    if inputs.applied and release["id"]:
+        check_applied(document, inputs.applied, settings, problems)
+    if problems:
+        raise PlanError(problems.sentences)
+    document["digest"] = digest_of(document)
+    return document
+
+
+def _document(
+    inputs: PlanInputs,
+    settings: Settings,
+    basics: Basics,
+    platform: Platform,
+    profile: SizeProfile,
+    hosts: list[MeshHost],
+    release: dict[str, str],
+    problems: Problems,
+) -> Plan:
+    site = settings.site
+    services = plan_services(settings, profile, platform, hosts, problems)
+    systems = {host.name: _system(host.name, settings, platform) for host in hosts}
+    data, cache = with_role(hosts, "data")[0], with_role(hosts, "cache")[0]
+    folder = None if platform.several_hosts else _process_base(site, inputs.controller)
+    data_dirs = (f"{folder}/postgresql", f"{folder}/redis") if folder else (None, None)
+    return {
+        "schema": SCHEMA,
+        "digest": "",
+        "mesh": {
+            "name": basics.mesh_name,
+            "domain": site["mesh_domain"]
+            or (f"{basics.mesh_name}.internal" if platform.several_hosts else "localhost"),
+            "size": profile.size,
+            "platform": basics.platform,
+            "auth": site["mesh_auth"],
+            "preflight": site["mesh_preflight"],
+            "paths": _paths(site, inputs.controller),
+            "state_home": {"host": data.name, "path": basics.state},
+        },
+        "release": release,
+        "hosts": {host.name: _host(host, systems[host.name], settings, platform, inputs) for host in hosts},
+        "services": services,
+        "endpoints": plan_endpoints(services, platform, hosts),
+        "instances": plan_instances(services, platform, hosts),
+        "postgresql": plan_postgresql(
+            settings, profile, platform, systems[data.name], hosts, services, data_dirs[0], problems
+        ),
+        "redis": plan_redis(settings, profile, platform, systems[cache.name], hosts, data_dirs[1], problems),
+        "secrets": _secrets(inputs, basics),
+        "policy": {"rules": [dict(rule) for rule in site["mesh_policy_rules"]]},
+        "federation": {"peers": [dict(peer) for peer in site["mesh_federation_peers"]]},
+        "minima": dict(profile.minima),
+        "agents": dict(profile.agents),
+        "targets": profile.targets | site["mesh_targets"],
+        "thresholds": profile.thresholds | site["mesh_thresholds"],
+        "backup": profile.backup | site["mesh_backup"],
+        "verify": {
+            "writes": site["mesh_verify_writes"],
+            "probe_timeout_s": site["mesh_verify"].get("probe_timeout_s", PROBE_TIMEOUT_S),
+            "namespace": NAMESPACE,
+        },
+        "wishes": {
+            "target_version": site["mesh_target_version"],
+            "scale": dict(site["mesh_scale"]),
+            "drill": site["mesh_drill"],
+            "accept_inventory": site["mesh_accept_inventory"],
+        },
+    }
+
+
+def _process_base(site: Any, controller: ControllerFacts) -> str:
+    if site["mesh_state_dir"]:
+        return str(site["mesh_state_dir"]).rstrip("/")
+    if controller.is_root:
+        return "/var/lib/aimesh-local"
+    return f"{controller.home.rstrip('/')}/.local/state/aimesh/{site['mesh_name'] or 'unnamed'}"
+
+
+def _paths(site: Any, controller: ControllerFacts) -> dict[str, str]:
+    if site["mesh_platform"] == "process":
+        base = _process_base(site, controller)
+        return {part: f"{base}/{part}" for part in ("state", "config", "releases", "logs", "run")}
+    return {
+        "state": "/var/lib/aimesh",
+        "config": "/etc/aimesh",
+        "releases": "/opt/aimesh/releases",
+        "logs": "/var/log/aimesh",
+        "run": "/run/aimesh",
+    }
+
+
+def _system(host: str, settings: Settings, platform: Platform) -> OperatingSystem | None:
+    return operating_systems()[settings.hosts[host]["mesh_os"]] if platform.postgresql is None else None
+
+
+def _host(
+    host: MeshHost,
+    system: OperatingSystem | None,
+    settings: Settings,
+    platform: Platform,
+    inputs: PlanInputs,
+) -> dict[str, Any]:
+    planned: dict[str, Any] = {"address": host.address, "roles": list(host.roles)}
+    if system:
+        planned["os"] = {
+            "id": settings.hosts[host.name]["mesh_os"],
+            "python": system.python,
+            "arch": settings.hosts[host.name]["mesh_arch"],
+            "postgresql": system.postgresql,
+            "redis": system.redis,
+        }
+        return planned
+    controller = inputs.controller
+    planned["os"] = {
+        "id": "any",
+        "python": controller.python,
+        "arch": controller.arch,
+        "postgresql": platform.postgresql,
+        "redis": platform.redis,
+    }
+    if controller.service:
+        planned["service"] = dict(controller.service)
+    return planned
+
+
+def _secrets(inputs: PlanInputs, basics: Basics) -> dict[str, dict[str, Any]]:
+    found = {name: inputs.secrets.get(name, SecretState()) for name in SECRET_NAMES}
+    return {
+        name: {"store": basics.store, "name": name, "version": state.version, "fingerprint": state.fingerprint}
+        for name, state in found.items()
+    }
+
+
+def _release(settings: Settings, releases: Releases, problems: Problems) -> dict[str, str]:
+    """The release that mesh_target_version, else mesh_version asks for, else the newest; empty after a problem."""
+    nothing = {"id": "", "version": "", "content": "", "source": releases.source}
+    variable = "mesh_target_version" if settings.site["mesh_target_version"] else "mesh_version"
+    wanted = settings.site[variable]
+    if releases.error and wanted not in releases.ids:
+        problems.tell(releases.error)
+        return nothing
+    wanted = wanted or max(releases.current, key=version_key)
+    found = wanted if wanted in releases.ids else releases.current.get(wanted)
+    if not found:
+        there = ", ".join(sorted({*releases.current, *releases.ids}, key=lambda item: (version_key(item), item)))
+        problems.at(settings.origins).say(
+            variable,
+            f"is {shown(wanted)}, which is not among the releases in {releases.source} ({there}); "
+            "set one of these, or build it with make release",
+        )
+        return nothing
+    version, _, content = found.partition("+")
+    return {"id": found, "version": version, "content": content, "source": releases.source}
+
+
+def _check_site(settings: Settings, basics: Basics, problems: Problems) -> None:
+    """Rules between variables of the whole site."""
+    site, at_site = settings.site, problems.at(settings.origins)
+    process = basics.platform == "process"
+    if site["mesh_auth"] == "off" and not process:
+        at_site.wrong(
+            "mesh_auth", "off", "on, since the mesh listens beyond loopback", "remove it, or set mesh_platform: process"
+        )
+    if basics.store != "vault" and not process:
+        at_site.wrong(
+            "mesh_secret_store",
+            "file",
+            "vault, since a file store lives in the state directory of local processes",
+            "remove it, or set mesh_platform: process",
+        )
+    if site["mesh_state_dir"] and not process:
+        at_site.wrong(
+            "mesh_state_dir",
+            site["mesh_state_dir"],
+            "nothing on platform systemd, which keeps its state in /var/lib/aimesh",
+            "remove it",
+        )
+    for name in ("mesh_remove_data", "mesh_remove_backups"):
+        if site[name] and site[name] != site["mesh_name"]:
+            at_site.wrong(name, site[name], f"{basics.mesh_name}, the mesh's name", "type that name, or leave it out")
+    if site["mesh_remove_backups"] and not site["mesh_remove_data"]:
+        at_site.say("mesh_remove_backups", f"is set without mesh_remove_data; add mesh_remove_data: {basics.mesh_name}")
+    for number, peer in enumerate(site["mesh_federation_peers"]):
+        if peer["name"] == site["mesh_name"]:
+            at_site.say(
+                f"mesh_federation_peers[{number}].name",
+                f"is {shown(peer['name'])}, the name of this mesh; give another mesh's",
+            )

@@ -1,0 +1,388 @@
+"""Every public variable: type, default, what is allowed. Validation, docs/variables.md and surveys come from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import (
+    Address,
+    Boolean,
+    Choice,
+    Cron,
+    Fields,
+    Integer,
+    Kind,
+    ListOf,
+    MapOf,
+    Number,
+    OneOf,
+    Regex,
+    Scalar,
+    Text,
+    Version,
+)
+
+SERVICES = ("api-gateway", "registry", "telemetry", "policy", "federation", "ui")
+"""In the order of their public ports, 3000 to 3005."""
+SIZES = ("local", "small", "medium", "enterprise")
+SERVICE_PATTERN = "|".join(SERVICES)
+SERVICE_RULE = f"one of {', '.join(SERVICES)}"
+NAME_PATTERN = r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?"
+NAME_RULE = "1 to 32 characters a-z, 0-9 and -, beginning with a letter, not ending with -"
+PORT = Integer(1024, 65535)
+
+SERVICE = Fields(
+    {
+        "replicas": Integer(1, 26),
+        "memory_mb": Integer(64, 1048576),
+        "cpus": Number(0.1, 256),
+        "port": PORT,
+        "exposure": Choice(("edge", "mesh", "host")),
+        "drain_s": Integer(0, 3600),
+        "db_pool": Fields({"min": Integer(1, 100), "max": Integer(1, 100)}),
+    }
+)
+PLAN_SETS_IT = "the plan sets it"
+OWN_SETTINGS = {
+    "port": "set mesh_postgresql.port",
+    "listen_addresses": "the plan computes it from the hosts' mesh_address",
+    "data_directory": PLAN_SETS_IT,
+    "hba_file": PLAN_SETS_IT,
+    "ident_file": PLAN_SETS_IT,
+    "unix_socket_directories": PLAN_SETS_IT,
+    "password_encryption": "logins always use scram-sha-256",
+    "wal_level": "backups need replica",
+    "archive_mode": "backups need it on",
+    "archive_command": "backups set it",
+}
+SETTING = MapOf(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?", "a PostgreSQL setting", Scalar(), OWN_SETTINGS)
+RULE_ID = Text(NAME_RULE, NAME_PATTERN)
+EFFECT = Choice(("deny", "redact", "allow"))
+REASON = Text("a text of 1 to 200 characters")
+RULE = OneOf(
+    "kind",
+    {
+        "keyword": Fields(
+            {
+                "id": RULE_ID,
+                "kind": Choice(("keyword",)),
+                "any": ListOf(Text("a phrase")),
+                "effect": EFFECT,
+                "reason": REASON,
+            },
+            ("id", "any", "effect", "reason"),
+        ),
+        "regex": Fields(
+            {"id": RULE_ID, "kind": Choice(("regex",)), "pattern": Regex(), "effect": EFFECT, "reason": REASON},
+            ("id", "pattern", "effect", "reason"),
+        ),
+        "size": Fields(
+            {
+                "id": RULE_ID,
+                "kind": Choice(("size",)),
+                "max_chars": Integer(1, 10_000_000),
+                "effect": Choice(("deny",)),
+                "reason": REASON,
+            },
+            ("id", "max_chars", "effect", "reason"),
+        ),
+    },
+)
+PEER = Fields(
+    {"name": Text(NAME_RULE, NAME_PATTERN), "url": Text("an http or https URL", r"https?://[^\s/?#@]+(/[^\s?#]*)?")},
+    ("name", "url"),
+)
+DEFAULT_RULES: list[dict[str, Any]] = [
+    {
+        "id": "prompt-injection",
+        "kind": "keyword",
+        "any": ["ignore previous instructions", "reveal the system prompt"],
+        "effect": "deny",
+        "reason": "prompt injection phrase",
+    },
+    {
+        "id": "card-number",
+        "kind": "regex",
+        "pattern": r"\b(?:\d[ -]?){13,16}\b",
+        "effect": "redact",
+        "reason": "payment card number",
+    },
+    {
+        "id": "prompt-size",
+        "kind": "size",
+        "max_chars": 32768,
+        "effect": "deny",
+        "reason": "prompt longer than 32768 characters",
+    },
+]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One public variable. `default` is its value when unset; None with `default_text` says how it is found."""
+
+    name: str
+    kind: Kind
+    description: str
+    example: str
+    default: Any = None
+    default_text: str = ""
+    group: str = "Site"
+    scope: str = "site"
+    """`site`: one value for all hosts. `host`: each host its own. `wish`: for one run, usually with -e."""
+    required: bool = False
+    deferred: bool = False
+    """Read only by the verb that needs it, so a text like any other here."""
+
+    @property
+    def remedy(self) -> str:
+        return f"for example {self.name}: {self.example}"
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "mesh_name",
+        Text(NAME_RULE, NAME_PATTERN, 32),
+        "Name of the mesh; folders, reports and confirmations carry it.",
+        "acme",
+        required=True,
+    ),
+    Variable(
+        "mesh_size",
+        Choice(SIZES),
+        "Size profile: minima, limits, tuning, thresholds and replicas come from it.",
+        "small",
+        required=True,
+    ),
+    Variable(
+        "mesh_platform",
+        Choice(("process", "systemd")),
+        "What runs the mesh: local processes on this machine, or systemd on VMs.",
+        "systemd",
+        "systemd",
+    ),
+    Variable(
+        "mesh_version",
+        Version(),
+        "Release to run, as `make release` built it.",
+        '"1.0.0"',
+        default_text="the newest release in mesh_release_source",
+    ),
+    Variable(
+        "mesh_domain",
+        Text(
+            "a DNS name", r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", 253
+        ),
+        "DNS name under which people reach the mesh.",
+        "mesh.acme.example",
+        default_text="`localhost` on platform process, else `<mesh_name>.internal`",
+    ),
+    Variable(
+        "mesh_auth",
+        Choice(("on", "off"), ("on", "off")),
+        "Whether calls need a bearer token; `off` only where everything listens on loopback.",
+        '"on"',
+        "on",
+    ),
+    Variable(
+        "mesh_preflight",
+        Choice(("strict", "warn")),
+        "What happens below the size's minima: `strict` stops before the first change, `warn` goes on.",
+        "strict",
+        "strict",
+    ),
+    Variable(
+        "mesh_release_source",
+        Text("a folder, absolute or relative to the repository", r"(?!\w+://)[^\0\n]+", 4096),
+        "Folder that holds the releases and `current.json`.",
+        "dist",
+        "dist",
+    ),
+    Variable(
+        "mesh_secret_store",
+        Choice(("vault", "file")),
+        "Where secrets are kept: `secrets.yml` beside the inventory under ansible-vault, or a private file in the "
+        "state directory (platform process only).",
+        "vault",
+        default_text="`file` on platform process, else `vault`",
+    ),
+    Variable(
+        "mesh_state_dir",
+        Text("an absolute path without spaces", r"/[A-Za-z0-9._/-]*[A-Za-z0-9._-]", 200),
+        "Folder of a mesh of local processes, for everything it keeps (platform process only).",
+        "/srv/aimesh",
+        default_text="`/var/lib/aimesh-local` as root, else `~/.local/state/aimesh/<mesh_name>`",
+    ),
+    Variable(
+        "mesh_os",
+        Choice(("debian-13", "debian-12")),
+        "Operating system of the host; preflight refuses a host that differs (platform systemd).",
+        "debian-13",
+        "debian-13",
+        group="Hosts",
+        scope="host",
+    ),
+    Variable(
+        "mesh_arch",
+        Choice(("x86_64", "aarch64")),
+        "Processor architecture of the host (platform systemd).",
+        "x86_64",
+        "x86_64",
+        group="Hosts",
+        scope="host",
+    ),
+    Variable(
+        "mesh_address",
+        Address(),
+        "Address by which the other hosts of the mesh reach this one.",
+        "192.0.2.10",
+        default_text="ansible_host; 127.0.0.1 on platform process",
+        group="Hosts",
+        scope="host",
+    ),
+    Variable(
+        "mesh_services",
+        MapOf(SERVICE_PATTERN, SERVICE_RULE, SERVICE),
+        "Overrides of the size profile by service. `replicas` counts over all app hosts; `exposure` is `edge` "
+        "(reachable from outside), `mesh` (from the mesh's hosts) or `host` (loopback).",
+        "{registry: {replicas: 2, memory_mb: 768}}",
+        {},
+        "`{}`: all from the size profile",
+        group="Parts",
+    ),
+    Variable(
+        "mesh_postgresql",
+        Fields({"port": PORT, "replicas": Integer(0, 8), "settings": SETTING}),
+        "PostgreSQL: port, read replicas, and settings on top of the size's tuning.",
+        "{port: 5433, settings: {work_mem: 16MB}}",
+        {},
+        "`{}`: port 5432 (15432 embedded), tuned for the size",
+        group="Parts",
+    ),
+    Variable(
+        "mesh_redis",
+        Fields({"port": PORT, "cluster": Boolean(), "maxmemory_mb": Integer(16, 1048576)}),
+        "Redis: port, cluster mode, and memory.",
+        "{maxmemory_mb: 1024}",
+        {},
+        "`{}`: port 6379 (16379 embedded), memory by the size",
+        group="Parts",
+    ),
+    Variable(
+        "mesh_policy_rules",
+        ListOf(RULE, "id"),
+        "Rules of the policy service, in order; they replace the default ones.",
+        "[{id: no-keys, kind: keyword, any: [BEGIN PRIVATE KEY], effect: deny, reason: private key}]",
+        DEFAULT_RULES,
+        "three rules: prompt injection phrases, payment card numbers, prompt size",
+        group="Parts",
+    ),
+    Variable(
+        "mesh_federation_peers",
+        ListOf(PEER, "name"),
+        "Meshes whose agents this one pulls.",
+        "[{name: partner, url: 'https://mesh.partner.example:3004'}]",
+        [],
+        group="Parts",
+    ),
+    Variable(
+        "mesh_backup",
+        Fields({"schedule": Cron(), "retention_days": Integer(1, 3650)}),
+        "When backups are made, and for how long they are kept.",
+        "{schedule: '0 2 * * *', retention_days: 14}",
+        {},
+        "`{schedule: '0 2 * * *', retention_days: 14}`",
+        group="Promises",
+    ),
+    Variable(
+        "mesh_targets",
+        Fields({"rpo_s": Integer(1, 604800), "rto_s": Integer(1, 604800), "availability": Number(0.5, 0.99999)}),
+        "What the mesh promises: recovery point and recovery time in seconds, availability as a fraction.",
+        "{rpo_s: 60, rto_s: 1800}",
+        {},
+        "`{rpo_s: 60, rto_s: 1800, availability: 0.999}`",
+        group="Promises",
+    ),
+    Variable(
+        "mesh_thresholds",
+        Fields({"error_ratio": Number(0, 1), "latency_p95_s": Number(0.001, 60)}),
+        "Where alerts and verification draw the line: share of failed requests, 95th percentile of latency in seconds.",
+        "{latency_p95_s: 0.25}",
+        {},
+        "`{error_ratio: 0.05, latency_p95_s: 0.5}`",
+        group="Promises",
+    ),
+    Variable(
+        "mesh_verify",
+        Fields({"probe_timeout_s": Number(0.1, 120)}),
+        "How verification probes.",
+        "{probe_timeout_s: 3}",
+        {},
+        "`{probe_timeout_s: 3}`",
+        group="Verification",
+    ),
+    Variable(
+        "mesh_verify_writes",
+        Boolean(),
+        "Whether verification may write (and delete again) records of its own.",
+        "true",
+        True,
+        group="Verification",
+    ),
+    Variable(
+        "mesh_target_version",
+        Version(),
+        "Release to go to in this run, up or down.",
+        '"1.1.0"',
+        default_text="mesh_version",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_scale",
+        MapOf(SERVICE_PATTERN, SERVICE_RULE, Integer(1, 26)),
+        "Replicas to have from this run on.",
+        "{registry: 3}",
+        {},
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_drill",
+        Choice(("restore", "alert")),
+        "Drill to hold in this run.",
+        "restore",
+        default_text="none",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_accept_inventory",
+        Boolean(),
+        "Take the inventory as it is, even where it lowers a version or undoes a scale.",
+        "true",
+        False,
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_remove_data",
+        Text("the mesh's name", longest=64),
+        "Confirmation that `remove` deletes data: the mesh's name.",
+        "acme",
+        default_text="none",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_remove_backups",
+        Text("the mesh's name", longest=64),
+        "Confirmation that `remove` deletes backups too, besides mesh_remove_data: the mesh's name.",
+        "acme",
+        default_text="none",
+        group="One-off wishes",
+        scope="wish",
+    ),
+)
+BY_NAME = {variable.name: variable for variable in VARIABLES}
