@@ -14,6 +14,7 @@ import argparse
 import datetime
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
@@ -98,7 +99,9 @@ def target_lock(lock: str, tag: str) -> str:
 
 def pip(*arguments: str) -> None:
     command = [sys.executable, f"{PIP_WHEEL}/pip", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, check=False, text=True, capture_output=True)
+    # A fixed time stamp makes the same source give the same wheel, byte for byte.
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "315532800"}
+    done = subprocess.run(command, check=False, text=True, capture_output=True, env=environment)
     if done.returncode:
         lines = done.stderr.splitlines()
         reason = next((line for line in reversed(lines) if line.startswith("ERROR")), done.stderr.strip()[-300:])
@@ -126,7 +129,7 @@ def wheel_rows(folder: Path) -> list[dict[str, str]]:
 def migrations() -> list[dict[str, Any]]:
     """Rows {file, sha256, compatible_from} of the app's migration manifest."""
     manifest = json.loads((APP / "src" / "mesh" / "migrations" / "manifest.json").read_text())
-    return list(manifest["migrations"])
+    return list(manifest)
 
 
 def bill_of_materials(release_id: str, wheels: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
