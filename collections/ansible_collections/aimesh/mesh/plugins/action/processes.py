@@ -39,4 +39,5 @@ class ActionModule(SliceAction):
 def unit_args(unit: Unit, fingerprint: str) -> dict[str, Any]:
     """One unit as the module takes it."""
     ready = asdict(unit.ready) if unit.ready is not None else None
-    return {"name": unit.name, "fingerprint": fingerprint, "oneshot": unit.oneshot, "ready": ready}
+    files = list(unit.files)
+    return {"name": unit.name, "fingerprint": fingerprint, "files": files, "oneshot": unit.oneshot, "ready": ready}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +35,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.supervisor import Prog
 LOG_LINES = 15
 LOG_TAIL_BYTES = 32768
 JOB_TIMEOUT_S = 300.0
+CLOCK_SLACK_S = 0.05
 CRASHES = 3
 """A program that started so often within one wait is in a crash loop."""
 
@@ -82,9 +85,52 @@ def observe(programs: Mapping[str, Program]) -> dict[str, ObservedUnit]:
     }
 
 
-def pending(wanted: Sequence[WantedUnit], state_dir: str, programs: Mapping[str, Program]) -> list[Step]:
-    """What has to happen, in order."""
-    return decide(wanted, unit_records.read_records(state_dir), observe(programs))
+def pending(
+    wanted: Sequence[WantedUnit],
+    state_dir: str,
+    programs: Mapping[str, Program],
+    files: Mapping[str, Sequence[str]] | None = None,
+) -> list[Step]:
+    """What has to happen, in order. `files` are the paths that each unit loads.
+
+    A program that runs with its recorded fingerprint is restarted all the same when one of its files was written after
+    it started: supervisord may have restarted it while the file was not what the plan says.
+    """
+    recorded = unit_records.read_records(state_dir)
+    steps = decide(wanted, recorded, observe(programs))
+    busy = {step.name for step in steps}
+    for unit in wanted:
+        program = programs.get(unit.name)
+        if unit.name in busy or program is None or not program.running:
+            continue
+        if written_after(program.pid, (files or {}).get(unit.name, ())):
+            reason = "a file that it loads was written after it started"
+            steps.append(Step(Action.RESTART, unit.name, recorded[unit.name].fingerprint, unit.fingerprint, reason))
+    return steps
+
+
+def written_after(pid: int, files: Sequence[str]) -> bool:
+    """Whether one of the files was written after the process started, as far as clocks can tell."""
+    started = started_at(pid)
+    if started is None:
+        return False
+    for path in files:
+        try:
+            if Path(path).stat().st_mtime > started + CLOCK_SLACK_S:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def started_at(pid: int) -> float | None:
+    """When a process started, in seconds since the epoch; None when it is gone. Exact to a kernel tick (10 ms)."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
 
 
 def converge(

@@ -8,7 +8,8 @@ short_description: Run the units of a local mesh under supervisord
 description:
   - C(converge) starts supervisord when it is not running, takes in changed programs without touching the others, runs
     one-shots, starts and restarts what has to be, and waits until everything that it started is ready.
-  - A unit is restarted exactly when the fingerprint recorded at its last readiness differs from the wanted one.
+  - A unit is restarted exactly when the fingerprint recorded at its last readiness differs from the wanted one, or one of
+    the files that it loads was written after it started.
   - C(status) says what runs. C(stop) ends every process of the mesh, supervisord too, and waits until they are gone.
 version_added: 1.0.0
 author:
@@ -35,6 +36,11 @@ options:
         description: What it is to load.
         type: str
         required: true
+      files:
+        description: What it loads; it is restarted when one of them was written after it started.
+        type: list
+        elements: path
+        default: []
       oneshot:
         description: Whether it runs to success once per fingerprint.
         type: bool
@@ -155,15 +161,16 @@ def converge_units(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     socket, state_dir = params["socket"], params["state_dir"]
     wanted = [WantedUnit(unit["name"], unit["fingerprint"], unit["oneshot"]) for unit in params["units"]]
+    files = {unit["name"]: unit["files"] for unit in params["units"]}
     if module.check_mode:
         programs = known_programs(socket)
-        steps = pending(wanted, state_dir, programs)
+        steps = pending(wanted, state_dir, programs, files)
         changed = bool(steps) or not programs
         return {"changed": changed, "steps": described(steps), "diff": diff_of(steps), "supervised": bool(programs)}
     started = ensure_daemon(load_description(socket), alive)
     supervisor = Supervisor(socket)
     supervisor.apply_config(besides=frozenset(params["managed_elsewhere"]))
-    steps = pending(wanted, state_dir, supervisor.programs())
+    steps = pending(wanted, state_dir, supervisor.programs(), files)
     gates = {unit["name"]: gate_of(unit["name"], unit["ready"]) for unit in params["units"]}
     converge(supervisor, steps, wanted, gates, Places(state_dir, params["jobs"], params["logs"]))
     pruned = runtime.prune(params["runtimes"], params["runtime_id"])
@@ -202,6 +209,7 @@ def main() -> None:
     unit_options = {
         "name": {"type": "str", "required": True},
         "fingerprint": {"type": "str", "required": True},
+        "files": {"type": "list", "elements": "path", "default": []},
         "oneshot": {"type": "bool", "default": False},
         "ready": {"type": "dict"},
     }
