@@ -227,6 +227,8 @@ def _release(settings: Settings, releases: Releases, problems: Problems) -> dict
         return nothing
     wanted = wanted or max(releases.current, key=version_key)
     found = wanted if wanted in releases.ids else releases.current.get(wanted)
+    if releases.any_version:
+        found = found or max(releases.ids, key=version_key)
     if not found:
         there = ", ".join(sorted({*releases.current, *releases.ids}, key=lambda item: (version_key(item), item)))
         problems.at(settings.origins).say(

@@ -53,12 +53,16 @@ class ControllerFacts:
 
 @dataclass(frozen=True)
 class Releases:
-    """Releases that were found: version → full id; `error` says why there are none. `folder` is the source as given."""
+    """Releases that were found: `current` has version → full id, `ids` every build; `error` says why there are none.
+
+    `any_version`: take any of them where the wanted one is gone, as a removal may.
+    """
 
     source: str
     current: Mapping[str, str] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
     error: str | None = None
+    any_version: bool = False
 
 
 @dataclass(frozen=True)

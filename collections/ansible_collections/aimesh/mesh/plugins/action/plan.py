@@ -1,0 +1,79 @@
+"""Controller half, and the only half, of `aimesh.mesh.plan`: writes the plan of the whole inventory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import Gathered, gather, sentence_list
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
+    Plan,
+    PlanError,
+    check_schema,
+    load_plan,
+    public_urls,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.writing import replace_file
+
+
+class ActionModule(ActionBase):
+    """Touches no host: reads the inventory through hostvars, writes one file below `build/`, changes nothing else."""
+
+    TRANSFERS_FILES = False
+    OPTIONS: ClassVar[frozenset[str]] = frozenset({"build_dir", "applied_plan", "for_removal"})
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        result["changed"] = False
+        try:
+            unknown = sorted(set(self._task.args) - self.OPTIONS)
+            if unknown:
+                raise PlanError(
+                    f"Unknown option {', '.join(unknown)}; this task takes {', '.join(sorted(self.OPTIONS))}."
+                )
+            gathered = gather(
+                task_vars or {}, self._loader, for_removal=bool(self._task.args.get("for_removal", False))
+            )
+            plan = build_plan(gathered.inputs(self._applied(gathered)))
+            path = self._write(plan, gathered)
+        except PlanError as error:
+            name = str((task_vars or {}).get("inventory_dir") or "The inventory")
+            return result | {"failed": True, "msg": sentence_list(error.errors, name)}
+        return result | {
+            "plan_path": str(path),
+            "digest": plan["digest"],
+            "platform": plan["mesh"]["platform"],
+            "mesh_name": plan["mesh"]["name"],
+            "state_host": plan["mesh"]["state_home"]["host"],
+            "state_path": plan["mesh"]["state_home"]["path"],
+            "release": plan["release"]["id"],
+            "hosts": list(plan["hosts"]),
+            "urls": public_urls(plan),
+        }
+
+    def _applied(self, gathered: Gathered) -> Plan | None:
+        """The applied plan that the task gives, or the one of a local mesh, which this machine can read itself."""
+        given = self._task.args.get("applied_plan")
+        if isinstance(given, Mapping):
+            return check_schema(json.loads(json.dumps(dict(given))), "The applied plan")
+        if given:
+            return load_plan(str(given))
+        local = Path(gathered.basics.state) / "applied-plan.json"
+        if gathered.basics.platform == "process" and local.is_file():
+            return load_plan(local)
+        return None
+
+    def _write(self, plan: Plan, gathered: Gathered) -> Path:
+        given = self._task.args.get("build_dir")
+        folder = Path(str(given)) if given else gathered.repository / "build" / plan["mesh"]["name"]
+        path = folder / "plan.json"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_file(path, (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode())
+        except OSError as error:
+            raise PlanError(f"The plan cannot be written to {path}: {error.strerror}.") from None
+        return path
