@@ -8,8 +8,8 @@ short_description: Run the units of a local mesh under supervisord
 description:
   - C(converge) starts supervisord when it is not running, takes in changed programs without touching the others, runs
     one-shots, starts and restarts what has to be, and waits until everything that it started is ready.
-  - A unit is restarted exactly when the fingerprint recorded at its last readiness differs from the wanted one, or one of
-    the files that it loads was written after it started.
+  - A unit is restarted exactly when the fingerprint recorded at its last readiness differs from the wanted one, or
+    one of the files that it loads was written after it started.
   - C(status) says what runs. C(stop) ends every process of the mesh, supervisord too, and waits until they are gone.
 version_added: 1.0.0
 author:
