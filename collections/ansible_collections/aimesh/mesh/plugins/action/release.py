@@ -1,0 +1,69 @@
+"""Controller half of aimesh.mesh.release: asks first, and sends the release only to a host that lacks it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_bundle import (
+    Bundle,
+    ReleaseError,
+    read_bundle,
+    write_archive,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_source import release_folder
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
+
+
+class ActionModule(SliceAction):
+    module = "aimesh.mesh.release"
+
+    def module_args(self, part: Slice) -> dict[str, Any] | None:
+        release = part.state.release
+        if release is None:
+            return None
+        bundle = self._bundle(part)
+        return {
+            "id": release.id,
+            "root": release.root,
+            "digest": bundle.digest,
+            "python": release.python,
+            "interpreter": release.interpreter,
+            "owner": release.owner,
+            "group": release.group,
+            "files": [{"name": name, "sha256": digest} for _, name, digest in bundle.files()],
+        }
+
+    def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        call = part.common_args() | args
+        result = self.call(call)
+        if result.get("failed") or not result.get("needs_archive"):
+            return result
+        with tempfile.TemporaryDirectory(prefix="aimesh-release-") as scratch:
+            archive = Path(scratch) / "release.tar"
+            try:
+                write_archive(self._bundle(part), archive)
+            except ReleaseError as error:
+                raise SliceError(str(error)) from None
+            remote = self._send(archive)
+        return self.call(call | {"archive": remote})
+
+    def _bundle(self, part: Slice) -> Bundle:
+        release = part.state.release
+        if release is None:
+            raise SliceError(f"The plan has no release for {part.host}.")
+        folder = release_folder(release.id, part.plan["release"]["source"], part.repository)
+        try:
+            return read_bundle(folder, release.id, release.python, release.arch)
+        except ReleaseError as error:
+            raise SliceError(str(error)) from None
+
+    def _send(self, archive: Path) -> str:
+        """Put the archive into Ansible's temporary folder on the host, which goes when the task ends."""
+        folder = self._connection._shell.tmpdir or self._make_tmp_path()
+        remote: str = self._connection._shell.join_path(folder, archive.name)
+        self._transfer_file(str(archive), remote)
+        self._fixup_perms2((folder, remote))
+        self.remote_calls += 2
+        return remote
