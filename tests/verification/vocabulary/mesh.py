@@ -28,6 +28,8 @@ class Mesh:
     answers: Answers
     run_id: str
     applied: Plan | None = None
+    only: frozenset[str] = frozenset()
+    """Areas that the run is limited to; empty: all."""
     _hosts: dict[str, ObservedHost] = field(default_factory=dict)
     _states: dict[str, HostState] = field(default_factory=dict)
 
@@ -47,6 +49,10 @@ class Mesh:
     def writes(self) -> bool:
         # The wish of today counts, not that of the last deploy.
         return bool(self.wanted["verify"]["writes"])
+
+    def watches(self, area: str) -> bool:
+        """Whether an area is part of the run. What the smoke tests write is always cleared away."""
+        return not self.only or area in self.only or (area == "harness" and "smoke" in self.only)
 
     @property
     def namespace(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vocabulary.answers import Answers
-from vocabulary.check import Check, Target
+from vocabulary.check import CATALOGUE, Check, Target
 from vocabulary.mesh import Mesh
 from vocabulary.outcome import NotApplicableError, NotCheckedError, OutcomeError, SkippedError, UnansweredError
 
@@ -19,7 +19,6 @@ class Run:
 
     folder: Path
     mesh: Mesh
-    only: tuple[str, ...] = ()
     planned: list[dict[str, str]] = field(default_factory=list)
     results: list[dict[str, Any]] = field(default_factory=list)
     waiting: list[dict[str, str]] = field(default_factory=list)
@@ -30,12 +29,13 @@ class Run:
         wanted = json.loads(Path(context["plan"]).read_text(encoding="utf-8"))
         answers = Answers.read(folder)
         home = wanted["mesh"]["state_home"]
-        mesh = Mesh(wanted, answers, context["run_id"], applied_plan(answers, home["host"], wanted))
-        return cls(folder, mesh, tuple(context["only"]))
+        applied = applied_plan(answers, home["host"], wanted)
+        mesh = Mesh(wanted, answers, context["run_id"], applied, frozenset(context["only"]))
+        return cls(folder, mesh)
 
     def targets(self, check: Check) -> list[Target]:
         """What a check is about in this mesh, noted as planned. One that cannot say so is about the mesh as a whole."""
-        if self.only and check.area not in self.only:
+        if not self.mesh.watches(check.area):
             return []
         try:
             targets = list(check.targets(self.mesh))
@@ -86,6 +86,7 @@ class Run:
             "waiting": self.waiting,
             "judged_by": "applied" if self.mesh.applied is not None else "wanted",
             "release": self.mesh.plan["release"]["id"],
+            "areas": sorted({check.area for check, _ in CATALOGUE.values()}),
         }
         (self.folder / "results.json").write_text(json.dumps(document, sort_keys=True), encoding="utf-8")
 

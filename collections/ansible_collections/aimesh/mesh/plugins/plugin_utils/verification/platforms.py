@@ -30,7 +30,7 @@ SYSTEMD = Platform(
     hints=_SHARED_HINTS
     | {
         "unit": "on {host}: systemctl status {unit}; journalctl -u {unit} -n 50",
-        "edge": "on {host}: systemctl status aimesh-haproxy; journalctl -u aimesh-haproxy -n 50, and the firewall on the way",
+        "edge": "on {host}: systemctl status aimesh-haproxy; journalctl -u aimesh-haproxy -n 50; the firewall",
         "smoke": "on {host}: journalctl -u 'aimesh-{subject}@*' -n 50",
         "network": "on {host}: ss -ltnp",
         "postgresql": "on {host}: journalctl -u 'postgresql@*' -n 50; sudo -u postgres psql",
