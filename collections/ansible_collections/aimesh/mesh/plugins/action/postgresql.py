@@ -1,0 +1,38 @@
+"""Controller half of `aimesh.mesh.postgresql`: the cluster out of HostState, with the passwords of its logins."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Login, PostgresqlCluster
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction
+
+
+class ActionModule(SliceAction):
+    module = "aimesh.mesh.postgresql"
+
+    def module_args(self, part: Slice) -> dict[str, Any] | None:
+        cluster = part.state.postgresql
+        if cluster is None:
+            return None
+        passwords = part.secret_values([login.secret for login in (cluster.owner, *cluster.logins)])
+        return {"cluster": cluster_args(cluster, passwords)}
+
+
+def cluster_args(cluster: PostgresqlCluster, passwords: dict[str, str]) -> dict[str, Any]:
+    """The cluster as the module takes it; a login whose secret does not exist yet has no password (check mode)."""
+
+    def login_args(login: Login) -> dict[str, Any]:
+        return {
+            "name": login.name,
+            "password": passwords.get(login.secret),
+            "member_of": list(login.member_of),
+        }
+
+    args = asdict(cluster)
+    for name in ("listen", "allow", "extensions"):
+        args[name] = list(args[name])
+    args["owner"] = login_args(cluster.owner)
+    args["logins"] = [login_args(login) for login in cluster.logins]
+    return args
