@@ -14,7 +14,7 @@ SYSTEMD_ARGUMENTS = (
     "--cap-add=SYS_ADMIN", "--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE",
     "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined", "--security-opt=systempaths=unconfined",
     "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
-    "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec",
+    "--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec", "--stop-signal=SIGRTMIN+3",
 )  # fmt: skip
 
 
@@ -42,6 +42,12 @@ class Vm:
 
     def unpause(self) -> None:
         docker("unpause", self.container)
+
+    def restart(self) -> None:
+        """Restart the machine: systemd shuts down and starts again, addresses and disks stay."""
+        docker("restart", "--time", "60", self.container, timeout=120)
+        _await_boot(self)
+        _await_ssh(self)
 
     @property
     def ssh_options(self) -> str:

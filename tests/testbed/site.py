@@ -1,0 +1,67 @@
+"""A site of the repository on VMs of a testbed: a copy of its inventory with the addresses replaced, nothing else."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from . import footprint, playbook
+from .bed import Testbed
+from .paths import REPOSITORY
+from .vm import Vm
+
+# The machine of a test is smaller than a site; that and the addresses are all that a test changes.
+SMALLER_MACHINE = ("-e", "mesh_preflight=warn")
+
+
+class Site:
+    """`inventory` is the copy; secrets and vault password lie beside it and go with it."""
+
+    def __init__(self, name: str, bed: Testbed, folder: Path, addresses: dict[str, Vm]) -> None:
+        self.name = name
+        self.vms = list(addresses.values())
+        self.inventory = folder / name
+        shutil.copytree(REPOSITORY / "inventories" / name, self.inventory)
+        hosts = self.inventory / "hosts.yml"
+        text = hosts.read_text()
+        for address, vm in addresses.items():
+            if address not in text:
+                raise ValueError(f"inventories/{name}/hosts.yml does not name {address}")
+            text = text.replace(address, vm.address)
+        hosts.write_text(text)
+        password = folder / "vault-password"
+        password.touch(mode=0o600)
+        password.write_text(secrets.token_urlsafe(24) + "\n")
+        self.env = {
+            "ANSIBLE_VAULT_PASSWORD_FILE": str(password),
+            "ANSIBLE_PRIVATE_KEY_FILE": str(bed.key),
+            "ANSIBLE_SSH_COMMON_ARGS": self.vms[0].ssh_options,
+        }
+
+    def run(self, name: str, *arguments: str, timeout: float = 900) -> playbook.Outcome:
+        return playbook.run(name, self.inventory, *SMALLER_MACHINE, *arguments, env=self.env, timeout=timeout)
+
+    def deploy(self, *arguments: str) -> playbook.Outcome:
+        return self.run("playbooks/deploy.yml", *arguments)
+
+    def begin_deploy(self) -> subprocess.Popen[str]:
+        """A deploy in a session of its own, for tests that interrupt it; its output can be read line by line."""
+        return subprocess.Popen(
+            playbook.command("playbooks/deploy.yml", self.inventory, *SMALLER_MACHINE),
+            cwd=REPOSITORY, env=playbook.environment(self.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def verify(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+        """`bin/mesh-verify` on the site. Raises subprocess.TimeoutExpired when it hangs."""
+        return subprocess.run(
+            [sys.executable, str(REPOSITORY / "bin/mesh-verify"), "-i", str(self.inventory), *SMALLER_MACHINE, *arguments],
+            cwd=REPOSITORY, env=playbook.environment(self.env), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def starts(self) -> dict[str, str]:
+        return {f"{vm.name} {unit}": start for vm in self.vms for unit, start in footprint.starts(vm).items()}

@@ -1,0 +1,32 @@
+"""Hosts of the suite `vm`. One VM carries the site `small` for all tests that leave it as they found it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.testbed import Testbed
+from tests.testbed.site import Site
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Testbed]:
+    with Testbed(f"vm-{os.getpid()}") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def small(bed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """`inventories/small`, deployed on a fresh VM."""
+    site = Site("small", bed, tmp_path_factory.mktemp("small"), {"192.0.2.10": bed.start("vm1")})
+    outcome = site.run("site.yml")
+    assert outcome.code == 0, outcome.output[-6000:]
+    return site
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path

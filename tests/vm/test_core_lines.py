@@ -1,0 +1,58 @@
+"""The other line of ansible-core: the unit tests on the Python that this controller does not have."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import wheelhouse
+
+from tests.testbed import IMAGES, Testbed
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements.lock"
+# (system, its Python tag, the line of ansible-core that the lock gives it)
+OLDER = ("debian-12", "cp311-x86_64", "2.19")
+CURRENT = ("debian-13", "cp313-x86_64", "2.21")
+SCRIPT = """
+set -e
+python3 -m venv --without-pip /venv
+/venv/bin/python "$(ls /source/third_party/pip-*.whl)/pip" install -q --root-user-action=ignore \
+    --no-index --find-links /wheels -r /wheels/requirements.txt
+/venv/bin/ansible --version | head -n 1
+cd /source
+/venv/bin/python -m pytest -q tests/unit --ignore=tests/unit/tools
+"""
+
+
+@pytest.fixture(scope="module")
+def other_line() -> tuple[str, str, str]:
+    return OLDER if sys.version_info >= (3, 12) else CURRENT
+
+
+@pytest.fixture(scope="module")
+def wheels(other_line) -> Path:
+    """Wheels of the lock for the other Python, fetched once per lock."""
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    folder = ROOT / ".cache" / "wheelhouse" / f"{other_line[1]}-{digest}"
+    complete = folder / ".complete"
+    if not complete.exists():
+        wheelhouse.download_wheels(LOCK, other_line[1], folder)
+        complete.touch()
+    return folder
+
+
+def test_unit_tests_pass_on_the_other_line_of_ansible_core(other_line, wheels):
+    system, _, line = other_line
+    with Testbed("core-lines"):
+        image = IMAGES[system].ensure()
+        mounts = ["-v", f"{ROOT}:/source:ro", "-v", f"{wheels}:/wheels:ro"]
+        command = ["docker", "run", "--rm", "--init", "--network", "none", "-e", "PYTHONDONTWRITEBYTECODE=1", *mounts]
+        done = subprocess.run(
+            [*command, image, "sh", "-c", SCRIPT], text=True, capture_output=True, timeout=600, check=False
+        )
+    assert f"[core {line}" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -1,0 +1,29 @@
+"""`molecule test` of every scenario, as a developer runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.testbed import playbook
+from tests.testbed.paths import REPOSITORY
+
+SCENARIOS = sorted(path.parent.name for path in (REPOSITORY / "molecule").glob("*/molecule.yml"))
+STEPS = len(yaml.safe_load((REPOSITORY / ".config/molecule/config.yml").read_text())["scenario"]["test_sequence"])
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_molecule_test_passes(scenario: str) -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "molecule"), "test", "--scenario-name", scenario],
+        cwd=REPOSITORY, env=playbook.environment({"NO_COLOR": "1"}), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:]
+    recap = done.stdout[done.stdout.rindex("SCENARIO RECAP") :]
+    assert "missing=0" in recap, recap
+    assert f"successful={STEPS}" in recap, recap
