@@ -14,35 +14,24 @@ import argparse
 import datetime
 import hashlib
 import json
-import os
 import platform
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bootstrap import PIP_SHA256, PIP_WHEEL, ROOT
-from packaging.markers import Marker
+from wheelhouse import WheelhouseError, download_wheels, pip
 
 SCHEMA = 1
 APP = ROOT / "mesh_app"
 LOCK = APP / "requirements.lock"
 # The interpreters of the supported target systems: Debian 12 has 3.11, Debian 13 has 3.13.
 TARGET_TAGS = ("cp311-x86_64", "cp313-x86_64")
-# glibc of the oldest supported target (Debian 12) is 2.36.
-GLIBC_MINORS = (36, 35, 34, 31, 28, 27, 26, 24, 17, 12, 5)
-LEGACY_MANYLINUX = ("manylinux2014", "manylinux2010", "manylinux1")
-
-
-class ReleaseError(Exception):
-    """One sentence for the operator."""
 
 
 def source_files() -> list[Path]:
@@ -65,61 +54,6 @@ def file_sha256(path: Path) -> str:
 
 def controller_tag() -> str:
     return f"cp{sys.version_info.major}{sys.version_info.minor}-{platform.machine()}"
-
-
-def lock_entries(lock: str) -> Iterator[tuple[str, str | None, str]]:
-    """Yield (requirement, marker, whole entry without marker) for each pin of a pip lock with hashes."""
-    for block in re.split(r"\n(?=[A-Za-z0-9])", lock):
-        head, _, hashes = block.partition("\\\n")
-        if "==" not in head:
-            continue
-        requirement, _, marker = (part.strip() for part in head.partition(";"))
-        yield requirement, marker or None, f"{requirement} \\\n{hashes.rstrip()}\n"
-
-
-def target_lock(lock: str, tag: str) -> str:
-    """The part of the universal lock that applies to a target; pip judges markers by its own interpreter instead."""
-    python, _, machine = tag.partition("-")
-    version = f"{python[2]}.{python[3:]}"
-    environment = {
-        "python_version": version,
-        "python_full_version": f"{version}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-        "platform_machine": machine,
-        "extra": "",
-    }
-    return "".join(
-        entry for _, marker, entry in lock_entries(lock) if not marker or Marker(marker).evaluate(environment)
-    )
-
-
-def pip(*arguments: str) -> None:
-    command = [sys.executable, f"{PIP_WHEEL}/pip", "--disable-pip-version-check", *arguments]
-    # A fixed time stamp makes the same source give the same wheel, byte for byte.
-    environment = os.environ | {"SOURCE_DATE_EPOCH": "315532800"}
-    done = subprocess.run(command, check=False, text=True, capture_output=True, env=environment)
-    if done.returncode:
-        lines = done.stderr.splitlines()
-        reason = next((line for line in reversed(lines) if line.startswith("ERROR")), done.stderr.strip()[-300:])
-        raise ReleaseError(f"pip {arguments[0]} failed: {reason}")
-
-
-def download_wheels(tag: str, target: Path, scratch: Path) -> None:
-    python, _, machine = tag.partition("-")
-    pins = scratch / f"{tag}.txt"
-    pins.write_text(target_lock(LOCK.read_text(), tag))
-    platforms = [f"manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
-    platforms += [f"{legacy}_{machine}" for legacy in LEGACY_MANYLINUX] + [f"linux_{machine}"]
-    options = [f"--platform={name}" for name in platforms]
-    options += [f"--abi={abi}" for abi in (python, "abi3", "none")]
-    pip(
-        "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--implementation=cp",
-        f"--python-version={python[2]}.{python[3:]}", *options, f"--dest={target}", f"--requirement={pins}",
-    )  # fmt: skip
 
 
 def wheel_rows(folder: Path) -> list[dict[str, str]]:
@@ -189,7 +123,7 @@ def build(output: Path, tags: list[str]) -> str:
             print(f"  wheels for {tag} …", flush=True)
             target = partial / "wheels" / tag
             target.mkdir(parents=True)
-            download_wheels(tag, target, scratch)
+            download_wheels(LOCK, tag, target)
             shutil.copy2(app_wheel, target)
             wheels[tag] = wheel_rows(target)
         shutil.copy2(PIP_WHEEL, partial)
@@ -235,7 +169,7 @@ def main() -> None:
     tags = sorted(set(options.tag or [*TARGET_TAGS, controller_tag()]))
     try:
         set_current(options.output, build(options.output, tags))
-    except ReleaseError as error:
+    except WheelhouseError as error:
         sys.exit(f"release: {error}")
 
 
