@@ -47,11 +47,12 @@ def test_nothing_is_left_behind(mesh: Mesh, target: Target) -> None:
 
 
 def left_over(counts: dict[str, Any], run_id: str) -> list[str]:
-    """What the count by run still shows of this run."""
-    runs = counts.get("runs", counts.get("by_run"))
-    if not isinstance(runs, dict):
+    """What the count by run still shows of this run, or of no run at all."""
+    runs = counts.get("runs")
+    if not isinstance(runs, list):
         raise MismatchError(expected="counts by run", actual=f"fields {', '.join(sorted(counts))}")
-    return [f"{runs[run_id]} records of run {run_id}"] if runs.get(run_id) else []
+    mine = [row for row in runs if row.get("run_id") in (run_id, None)]
+    return [f"{row['count']} records of {'run ' + run_id if row.get('run_id') else 'no run'}" for row in mine]
 
 
 def stories_are_over(mesh: Mesh) -> None:

@@ -17,7 +17,6 @@ from vocabulary.outcome import NotCheckedError
 
 Plan = dict[str, Any]
 DRIVERS = "ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers"
-SUPERUSER = "postgres"
 
 
 @dataclass
@@ -120,7 +119,7 @@ class Mesh:
         return {
             "program": posixpath.join(cluster.bin_dir, "psql"),
             "run_as": cluster.run_as,
-            "login": SUPERUSER,
+            "login": cluster.run_as,
             "socket_dir": cluster.socket_dir,
             "port": cluster.port,
             "database": cluster.database,

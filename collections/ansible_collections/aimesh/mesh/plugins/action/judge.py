@@ -137,10 +137,8 @@ class ActionModule(ActionBase):
         path = write_files(report, Path(context["plan"]).parent, partial=bool(context["only"]))
         self._display.display(table(report, public_urls(plan), path, colour=bool(ANSIBLE_COLOR)))
         return {
-            "folder": str(folder.path),
             "report": str(path),
             "exit_code": report.exit_code,
-            "counts": report.counts,
             "failed": report.exit_code != 0,
             "msg": _sentence(report, path),
             "ansible_stats": {"data": _stats(report, path), "per_host": False, "aggregate": True},

@@ -10,7 +10,8 @@ description:
     brought. A check that needs to see something that no host was asked yet leaves a question; the task then returns
     C(unanswered=true) and is to be run again after the next round of M(aimesh.mesh.observe).
   - When no check asks anything more, or after four rounds, it writes C(report.json), C(report.xml) and C(report.html)
-    into C(build/<mesh_name>/), shows one table, and fails unless everything that was planned passed or is not applicable.
+    into C(build/<mesh_name>/), shows one table, and fails unless everything that was planned passed or is not
+    applicable. What AWX shows of it is set as the statistic C(mesh_verification).
   - Runs on the controller only, so it is used with C(run_once). Questions with the vantage C(edge) are answered there.
 version_added: 1.0.0
 author:
@@ -59,7 +60,7 @@ EXAMPLES = r"""
 RETURN = r"""
 folder:
   description: Folder of the verification run.
-  returned: when not in check mode
+  returned: while something is unanswered
   type: str
   sample: build/acme/verify/20260102t030405z-0a1b2c
 unanswered:
@@ -82,9 +83,4 @@ exit_code:
   returned: at the end
   type: int
   sample: 0
-counts:
-  description: Number of results by status.
-  returned: at the end
-  type: dict
-  sample: {"pass": 80, "fail": 0, "skip": 0, "not_applicable": 3, "error": 0}
 """
