@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.convergence import (
     short,
     waves,
 )
+from ansible_collections.aimesh.mesh.plugins.module_utils.process_age import written_after
 from ansible_collections.aimesh.mesh.plugins.module_utils.readiness import (
     Gate,
     failure_message,
@@ -35,7 +34,6 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.supervisor import Prog
 LOG_LINES = 15
 LOG_TAIL_BYTES = 32768
 JOB_TIMEOUT_S = 300.0
-CLOCK_SLACK_S = 0.05
 CRASHES = 3
 """A program that started so often within one wait is in a crash loop."""
 
@@ -107,30 +105,6 @@ def pending(
             reason = "a file that it loads was written after it started"
             steps.append(Step(Action.RESTART, unit.name, recorded[unit.name].fingerprint, unit.fingerprint, reason))
     return steps
-
-
-def written_after(pid: int, files: Sequence[str]) -> bool:
-    """Whether one of the files was written after the process started, as far as clocks can tell."""
-    started = started_at(pid)
-    if started is None:
-        return False
-    for path in files:
-        try:
-            if Path(path).stat().st_mtime > started + CLOCK_SLACK_S:
-                return True
-        except OSError:
-            continue
-    return False
-
-
-def started_at(pid: int) -> float | None:
-    """When a process started, in seconds since the epoch; None when it is gone. Exact to a kernel tick (10 ms)."""
-    try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - age
 
 
 def converge(
