@@ -19,13 +19,16 @@ LINTERS: dict[str, list[str]] = {
     "mypy module_utils": ["mypy", "--no-incremental", f"{COLLECTION}/module_utils"],
     "mypy plugin_utils": ["mypy", "--no-incremental", f"{COLLECTION}/plugin_utils"],
     "yamllint": ["yamllint", "--strict", "."],
-    "ansible-lint": ["ansible-lint", "--offline", "--quiet", "--profile", "production"],
+    "ansible-lint": ["ansible-lint", "--offline", "-q", "--profile", "production"],
 }
 
 
 def main() -> None:
     wanted = sys.argv[1:] or list(LINTERS)
-    environment = os.environ | {"MYPYPATH": MYPY_PATH, "NO_COLOR": "1"}
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"MYPYPATH": MYPY_PATH, "NO_COLOR": "1", "PATH": programs}
+    # Found through this process's own search path, which subprocess uses.
+    os.environ["PATH"] = programs
     failed = []
     for name in wanted:
         started = time.monotonic()
