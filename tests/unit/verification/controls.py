@@ -1,0 +1,10 @@
+"""Negative controls: for every check at least one mesh in which it must fail, and what it then says."""
+
+from __future__ import annotations
+
+from control_kit import Control
+from controls_host import CONTROLS as OF_HOSTS
+from controls_service import CONTROLS as OF_SERVICES
+from controls_store import CONTROLS as OF_STORES
+
+CONTROLS: list[Control] = [*OF_SERVICES, *OF_HOSTS, *OF_STORES]

@@ -1,0 +1,249 @@
+"""What a mesh that is exactly as its plan says would answer to each question of the harness."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from vocabulary.answers import Answers
+from vocabulary.check import CATALOGUE
+from vocabulary.mesh import Mesh
+from vocabulary.outcome import OutcomeError, UnansweredError
+from vocabulary.run import Run
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+RUN_ID = "20260102t030405z-0a1b2c"
+STARTED, WRITTEN = 1_700_000_100.0, 1_700_000_000.0
+MIB = 1024**2
+
+Change = Callable[[dict[str, Any], Any], Any]
+"""(question, value of the healthy answer) → value of the answer, or an `Unable`."""
+
+
+class Unable(str):
+    """An answer that is an error: the probe got nothing."""
+
+
+def plan_of(name: str, **changes: Any) -> dict[str, Any]:
+    """A fixture plan, with some values replaced by dotted path."""
+    plan: dict[str, Any] = json.loads((FIXTURES / f"plan_{name}.json").read_text(encoding="utf-8"))
+    for path, value in changes.items():
+        part = plan
+        *folders, last = path.split("__")
+        for folder in folders:
+            part = part[folder]
+        part[last] = value
+    return plan
+
+
+def judge(
+    plan: dict[str, Any], change: Change | None = None, wanted: dict[str, Any] | None = None, rounds: int = 4
+) -> list[dict[str, Any]]:
+    """Every check of the catalogue against a mesh as `plan` says, but for what `change` makes of single answers."""
+    answers = Answers()
+    mesh = Mesh(wanted or plan, answers, RUN_ID, plan)
+    run = Run(Path(), mesh)
+    model = HealthyMesh(mesh)
+    for _ in range(rounds):
+        run.results, run.planned, run.waiting, answers.open = [], [], [], {}
+        for check, function in CATALOGUE.values():
+            for target in run.targets(check):
+                try:
+                    run.refuse(check)
+                    function(mesh, target)
+                except OutcomeError as outcome:
+                    run.end(check, target, outcome)
+                except UnansweredError:
+                    run.pending(check, target)
+                else:
+                    run.end(check, target, None)
+        if not answers.open:
+            break
+        for host, questions in answers.open.items():
+            for key, question in questions.items():
+                value = model.answer(host, question)
+                value = change(question, value) if change else value
+                answer = {"error": str(value)} if isinstance(value, Unable) else {"value": value}
+                answers.given.setdefault(host, {})[key] = answer | {"seconds": 0.01}
+    for waiting in run.waiting:
+        run.results.append({**waiting, "check": "", "status": "error", "actual": "still asks"})
+    return run.results
+
+
+class HealthyMesh:
+    """Answers by kind of question, computed from the plan and from nothing else."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.plan = mesh.plan
+        self.units = {host: mesh.units_on(host) for host in self.plan["hosts"]}
+
+    def answer(self, host: str, question: dict[str, Any]) -> Any:
+        return getattr(self, f"_{question['kind']}")(host, question)
+
+    def _pid(self, host: str, unit: str) -> int:
+        return 1000 + self.units[host].index(unit)
+
+    def _records(self, host: str, _: dict[str, Any]) -> dict[str, Any]:
+        units = {unit: {"fingerprint": "sha256:" + "0" * 64, "recorded_at": STARTED} for unit in self.units[host]}
+        return {"applied_plan": self.plan, "units": units}
+
+    def _service_of(self, port: int) -> str:
+        parts = [*self.plan["instances"], *self.plan["endpoints"]]
+        return next(str(part["service"]) for part in parts if part["port"] == port)
+
+    def _http(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
+        service = self._service_of(urlsplit(question["url"]).port or 0)
+        body: dict[str, Any] = {"status": "ok", "service": service, "version": self.plan["release"]["id"]}
+        if not question["url"].endswith("/live"):
+            body["schema"] = {"have": 4, "want": 4, "compatible_from": 1}
+            body["checks"] = {name: {"ok": True, "ms": 1, "error": None} for name in ("postgresql", "redis")}
+        return {"status": 200, "json": body, "body": json.dumps(body)}
+
+    def _scenario(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
+        return {"steps": {step["name"]: self._step(step) for step in question["steps"]}}
+
+    def _step(self, step: dict[str, Any]) -> dict[str, Any]:
+        url, name = urlsplit(step["url"]), step["name"]
+        status, body, value = 200, {}, None
+        if "token" not in step and self.mesh.auth and url.path.startswith(("/api", "/graphql")):
+            status = 401
+        elif url.path in ("/metrics", "/graphql"):
+            value = 1.0 if name.endswith("_after") else 0.0
+        elif url.path == "/api/v1/agents":
+            status, body = 201, {"id": "a-1", "name": step["json"].get("name"), "vendor": "openai"}
+        elif url.path.startswith("/api/v1/agents/"):
+            body = {"id": "a-1", "vendor": "openai"}
+        elif url.path == "/api/v1/evaluate":
+            denied = "ignore previous instructions" in step["json"]["request"]["prompt"]
+            decision = "deny" if denied else "allow"
+            body = {"decision": decision, "decision_id": "d-1", "policy_version": "v1", "reasons": ["prompt-injection"]}
+        elif url.path.startswith("/api/v1/decisions/"):
+            body = {"decision": "deny", "decision_id": "d-1", "policy_version": "v1", "prompt_sha256": "00"}
+        elif url.path == "/api/v1/metrics":
+            status, body = 202, {"accepted": len(step["json"]), "rejected": 0}
+        elif url.path == "/api/v1/metrics/aggregate":
+            body = {"count": 2, "sum": 42.0}
+        elif url.path == "/api/v1/verify-records":
+            body = {"total": 0, "runs": []}
+        answer: dict[str, Any] = {"status": status, "json": body, "body": json.dumps(body)}
+        return answer if value is None else answer | {"value": value}
+
+    def _units(self, host: str, question: dict[str, Any]) -> dict[str, dict[str, str]]:
+        return {
+            name: {
+                "LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled",
+                "NRestarts": "0", "MainPID": str(self._pid(host, name.removesuffix(".service"))), "Result": "success",
+                "ExecMainStartTimestampMonotonic": "12345",
+            }
+            for name in question["units"]
+        }  # fmt: skip
+
+    def _supervisor(self, host: str, _: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        return {
+            unit: {"state": "RUNNING", "pid": self._pid(host, unit), "started": STARTED, "spawn_error": ""}
+            for unit in self.units[host]
+        }
+
+    def _processes(self, host: str, _: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        return {
+            str(self._pid(host, unit)): {
+                "ppid": 1, "comm": unit[:15], "user": 990, "state": "S", "started": STARTED, "unit": f"{unit}.service",
+            }
+            for unit in self.units[host]
+        }  # fmt: skip
+
+    def _listeners(self, host: str, _: dict[str, Any]) -> list[dict[str, Any]]:
+        owners = {(each["bind"], each["port"]): each["unit"] for each in self.plan["instances"] if each["host"] == host}
+        for each in self.plan["endpoints"]:
+            if each["host"] == host:
+                owners.setdefault((each["bind"], each["port"]), "haproxy")
+        for name in ("postgresql", "redis"):
+            part = self.plan[name]
+            if part["host"] == host:
+                owners |= {(address, part["port"]): name for address in part["listen"]}
+        rows = [self._listener(host, address, port, owner) for (address, port), owner in owners.items()]
+        return [
+            *rows,
+            {"address": "0.0.0.0", "port": 22, "pid": 7, "comm": "sshd", "unit": "ssh.service", "lineage": [7, 1]},
+        ]
+
+    def _listener(self, host: str, address: str, port: int, owner: str) -> dict[str, Any]:
+        unit = next(unit for unit in self.units[host] if owner in unit)
+        pid = self._pid(host, unit)
+        row = {"address": address, "port": port, "pid": pid, "comm": owner[:15]}
+        return row | {"unit": f"{unit}.service", "lineage": [pid, 1]}
+
+    def _files(self, host: str, question: dict[str, Any]) -> dict[str, Any]:
+        state = self.mesh.state_of(host)
+        wanted = {each.path: ("directory", each) for each in state.directories}
+        wanted |= {each.path: ("file", each) for each in (*state.package_files, *state.files)}
+        seen = {}
+        for path in question.get("paths", []):
+            kind, each = wanted[path]
+            seen[path] = _stat(kind, each.mode, each.owner or "operator", each.group or "operator")
+        for tree in question.get("trees", []):
+            seen[f"{tree}/applied-plan.json"] = _stat("file", "0600", "root", "root")
+            seen[f"{tree}/units"] = _stat("directory", "0700", "root", "root")
+        return seen
+
+    def _exposure(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
+        return {"searched": question["secrets"], "processes": [], "files": [], "read": 100}
+
+    def _postgresql(self, _: str, __: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        plan = self.plan["postgresql"]
+        owner = plan["owner"]
+        roles = [{"rolname": "postgres", "rolsuper": True, "rolcanlogin": True, "scram": False, "has_password": False}]
+        login = {"rolsuper": False, "rolcanlogin": True, "scram": True, "has_password": True}
+        roles += [login | {"rolname": name} for name in (owner, *plan["logins"])]
+        hba = [
+            {"line_number": 1, "type": "local", "address": None, "netmask": None, "auth_method": "peer", "error": None}
+        ]
+        hba += [
+            hba[0] | {"line_number": 2, "type": "host", "address": address, "auth_method": "scram-sha-256"}
+            for address in plan["allow"]
+        ]
+        return {
+            "version": [{"number": int(plan["version"]) * 10000 + 2, "text": f"{plan['version']}.2"}],
+            "settings": [
+                *_settings(plan["settings"] | {"port": str(plan["port"])}),
+                _row("data_checksums", "on", "bool"),
+            ],
+            "hba": hba,
+            "roles": roles,
+            "memberships": [{"member": name, "role": owner} for name in plan["logins"]],
+            "databases": [{"datname": plan["database"], "owner": owner, "encoding": "UTF8", "datcollate": "C.UTF-8"}],
+        }
+
+    def _redis(self, _: str, question: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        if "password" not in question:
+            return {name: {"error": "NOAUTH Authentication required."} for name in question["commands"]}
+        plan = self.plan["redis"]
+        persistent = int(plan["persistence"] == "aof")
+        return {
+            "server": {"reply": f"# Server\r\nredis_version:{plan['version']}.1\r\n"},
+            "memory": {"reply": f"maxmemory:{plan['maxmemory_mb'] * MIB}\r\nmaxmemory_policy:{plan['policy']}\r\n"},
+            "persistence": {"reply": f"aof_enabled:{persistent}\r\n"},
+        }
+
+
+def _stat(kind: str, mode: str, owner: str, group: str) -> dict[str, Any]:
+    return {"kind": kind, "mode": mode, "owner": owner, "group": group, "size": 10, "changed": WRITTEN}
+
+
+def _row(name: str, setting: str, vartype: str, unit: str | None = None) -> dict[str, Any]:
+    return {"name": name, "setting": setting, "unit": unit, "vartype": vartype, "pending_restart": False}
+
+
+def _settings(planned: dict[str, str]) -> list[dict[str, Any]]:
+    """As pg_settings has them: sizes as a number of pages of 8 kB."""
+    rows = []
+    for name, value in planned.items():
+        if value.endswith("MB"):
+            rows.append(_row(name, str(int(value[:-2]) * 128), "integer", "8kB"))
+        else:
+            rows.append(_row(name, value, "integer" if value.isdigit() else "string"))
+    return rows

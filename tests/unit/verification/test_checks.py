@@ -1,0 +1,61 @@
+"""Every check can pass, and every check can fail."""
+
+from __future__ import annotations
+
+import pytest
+from control_kit import Control
+from controls import CONTROLS
+from healthy import judge, plan_of
+from vocabulary.check import CATALOGUE
+
+PLANS = ("small", "local")
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_mesh_as_planned_passes_every_check(name: str) -> None:
+    results = judge(plan_of(name))
+    assert [result for result in results if result["status"] not in ("pass", "not_applicable")] == []
+    assert len(results) > 60
+
+
+def test_every_check_passes_somewhere_so_that_none_is_dead() -> None:
+    passed = {result["check"] for name in PLANS for result in judge(plan_of(name)) if result["status"] == "pass"}
+    assert passed == set(CATALOGUE)
+
+
+def test_both_platforms_are_judged_by_the_same_checks() -> None:
+    ids = [{result["check"] for result in judge(plan_of(name))} for name in PLANS]
+    assert ids[0] == ids[1] == set(CATALOGUE)
+
+
+def test_every_check_has_a_negative_control() -> None:
+    assert {control.check for control in CONTROLS} == set(CATALOGUE)
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=[f"{control.check}: {control.broken}" for control in CONTROLS])
+def test_a_broken_mesh_fails_the_check(control: Control) -> None:
+    results = [result for result in judge(plan_of(control.plan), control.change) if result["check"] == control.check]
+    failed = [result for result in results if result["status"] == "fail"]
+    assert failed, results
+    assert any(control.says in result["actual"] for result in failed), [result["actual"] for result in failed]
+    assert all(result["expected"] for result in failed)
+    assert all(result["hint"] for result in failed)
+
+
+def test_a_changed_inventory_turns_only_the_plan_red_and_names_the_difference() -> None:
+    applied = plan_of("small")
+    wanted = plan_of("small", digest="sha256:1", services__registry__replicas=2)
+    red = [result for result in judge(applied, wanted=wanted) if result["status"] not in ("pass", "not_applicable")]
+    assert [result["id"] for result in red] == ["plan.applied"]
+    assert "services.registry.replicas (1 → 2)" in red[0]["actual"]
+
+
+def test_a_site_that_forbids_writes_is_not_written_to_and_not_called_proven() -> None:
+    plan = plan_of("small", verify__writes=False)
+    asked = []
+    results = judge(plan, lambda question, value: asked.append(question) or value)
+    writing = {check_id for check_id, (check, _) in CATALOGUE.items() if check.writes}
+    assert {result["check"] for result in results if result["status"] == "skip"} == writing
+    assert all("mesh_verify_writes" in result["actual"] for result in results if result["status"] == "skip")
+    posts = [step for question in asked for step in question.get("steps", []) if step.get("method") != "GET"]
+    assert all(step["json"] == {} and "token" not in step for step in posts)
