@@ -144,16 +144,53 @@ def install(names: list[str]) -> None:
     _run(["apt-get", *OPTIONS, "--no-install-recommends", "install", *names], _installing(names))
 
 
-def purge(names: list[str]) -> None:
-    """Remove packages with their configuration. Raises AptError."""
-    _run(["apt-get", *OPTIONS, "purge", *names], f"Removing the packages {', '.join(names)}")
+def remove(names: list[str], *, purge: bool) -> None:
+    """Remove packages, with `purge` their configuration too. Raises AptError."""
+    _run(["apt-get", *OPTIONS, "purge" if purge else "remove", *names], _removing(names))
 
 
-def planned_purge(names: list[str]) -> list[str]:
-    """Every package that purging `names` takes away, dependents included."""
-    output = _run(["apt-get", *OPTIONS, "--simulate", "purge", *names], f"Removing the packages {', '.join(names)}")
+def removable(names: list[str], *, purge: bool) -> list[str]:
+    """Those of `names` whose removal takes nothing else away: what a package of others depends on stays."""
+    going = list(names)
+    while going:
+        extra = sorted(set(_planned_removal(going, purge=purge)) - set(names))
+        if not extra:
+            return going
+        needed = _dependencies(extra)
+        left = [name for name in going if name not in needed]
+        if left == going:
+            return []
+        going = left
+    return going
+
+
+def _planned_removal(names: list[str], *, purge: bool) -> list[str]:
+    verb = "purge" if purge else "remove"
+    output = _run(["apt-get", *OPTIONS, "--simulate", verb, *names], _removing(names))
     lines = (line.split() for line in output.splitlines() if line.startswith(("Purg ", "Remv ")))
     return sorted({words[1].split(":")[0] for words in lines})
+
+
+def _dependencies(names: list[str]) -> set[str]:
+    """Installed packages that `names` depend on, directly or not."""
+    options = ["--recurse", "--installed", "--no-recommends", "--no-suggests", "--no-enhances", "--no-conflicts"]
+    output = _run(["apt-cache", "depends", *options, *names], f"Reading what {', '.join(names)} depends on")
+    return {line.strip().split(":")[0] for line in output.splitlines() if line and not line.startswith(" ")}
+
+
+def folders_of(names: list[str]) -> list[str]:
+    """Directories that these packages brought and no other package has."""
+    output = _run(["dpkg-query", "--listfiles", *names], "Listing the files of packages")
+    folders = sorted({line for line in output.splitlines() if line.startswith("/") and Path(line).is_dir()})
+    others: set[str] = set()
+    for path in Path("/var/lib/dpkg/info").glob("*.list"):
+        if path.name.removesuffix(".list").split(":")[0] not in names:
+            others.update(path.read_text(encoding="utf-8", errors="replace").splitlines())
+    return [folder for folder in folders if folder not in others]
+
+
+def _removing(names: list[str]) -> str:
+    return f"Removing the packages {', '.join(names)}"
 
 
 def _installing(names: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import pwd
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,12 +17,16 @@ NAME = "packages.json"
 class PackageRecord:
     """`added` came through us, dependencies included; `pending` is what a started installation is about to add.
 
-    `lists_updated` is when we last fetched the package lists, in seconds since the epoch.
+    `users` and `groups` are the accounts that those packages made; `accounts_before` are all accounts at the start of
+    the pending installation. `lists_updated` is when we last fetched the package lists, in seconds since the epoch.
     """
 
     schema: int = SCHEMA
     added: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    accounts_before: dict[str, list[str]] = field(default_factory=dict)
     lists_updated: float = 0.0
 
 
@@ -45,7 +51,27 @@ def save_packages(state_dir: str, record: PackageRecord) -> None:
     write_json(str(Path(state_dir) / NAME), asdict(record))
 
 
-def settle(record: PackageRecord, installed: set[str]) -> PackageRecord:
-    """After an interrupted installation: what was pending and is there now came through us."""
-    added = sorted(set(record.added) | (set(record.pending) & installed))
-    return PackageRecord(added=added, lists_updated=record.lists_updated)
+def accounts() -> dict[str, list[str]]:
+    """Names of all users and groups of this host."""
+    return {
+        "users": sorted(entry.pw_name for entry in pwd.getpwall()),
+        "groups": sorted(entry.gr_name for entry in grp.getgrall()),
+    }
+
+
+def settle(record: PackageRecord, present: set[str], now: dict[str, list[str]]) -> PackageRecord:
+    """After an installation, whole or interrupted: what was pending and is there now came through us.
+
+    `present` are packages that dpkg has, in whatever state; `now` are the accounts as `accounts` gives them.
+    """
+    before = record.accounts_before
+
+    def made(kind: str, known: list[str]) -> list[str]:
+        return sorted({*known, *(set(now[kind]) - set(before.get(kind, now[kind])))})
+
+    return PackageRecord(
+        added=sorted({*record.added, *(set(record.pending) & present)}),
+        users=made("users", record.users),
+        groups=made("groups", record.groups),
+        lists_updated=record.lists_updated,
+    )

@@ -80,6 +80,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_m
 from ansible_collections.aimesh.mesh.plugins.module_utils.no_autostart import no_autostart, restore_policy
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
     PackageRecord,
+    accounts,
     load_packages,
     save_packages,
     settle,
@@ -114,6 +115,7 @@ def install_missing(missing: list[str], state_dir: str, record: PackageRecord) -
                 raise
             _update(state_dir, record)
             record.pending = apt.planned_installation(missing)
+        record.accounts_before = accounts()
         save_packages(state_dir, record)
         apt.install(missing)
     status = apt.installed_packages()
@@ -127,6 +129,10 @@ def install_missing(missing: list[str], state_dir: str, record: PackageRecord) -
 
 def _installed() -> set[str]:
     return {name for name, status in apt.installed_packages().items() if status == "installed"}
+
+
+def _present(status: dict[str, str]) -> set[str]:
+    return {name for name, seen in status.items() if seen not in ("not-installed", "config-files")}
 
 
 def _update(state_dir: str, record: PackageRecord) -> apt.AptError | None:
@@ -152,14 +158,13 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         restore_policy()
         record = load_packages(state_dir)
         if record.pending:
-            gone = ("not-installed", "config-files")
-            record = settle(record, {name for name, seen in status.items() if seen not in gone})
+            record = settle(record, _present(status), accounts())
             save_packages(state_dir, record)
         apply_files(state_dir, manifest, wanted, changes)
         if missing:
             added = install_missing(missing, state_dir, record)
-            record.added = sorted({*record.added, *added})
-            record.pending = []
+            record.pending = sorted({*record.pending, *added})
+            record = settle(record, _present(apt.installed_packages()), accounts())
             save_packages(state_dir, record)
     result: dict[str, Any] = {
         "changed": bool(missing or changes),

@@ -1,0 +1,181 @@
+#!/usr/bin/python
+"""Takes away from one host what our records say is ours; data, backups and secrets only when that was confirmed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: removal
+short_description: Removal of the mesh from one host
+version_added: 1.0.0
+description:
+  - Takes away units, files, releases, packages, accounts and directories that the records in the state directory name.
+  - Data stays unless O(remove_data) is the name of the mesh. Backups and the secret store stay unless O(remove_backups)
+    is the name of the mesh too.
+  - What is kept stays recorded, so that a later deploy adopts it. With both confirmations nothing is left.
+  - Packages that were there before the first deploy stay, and so does a directory that holds something of others.
+  - Processes of the local platform are stopped by M(aimesh.mesh.processes) before this.
+extends_documentation_fragment: aimesh.mesh.slice
+author: aimesh (@aimesh)
+options:
+  mesh_name: {description: Name of the mesh., type: str, required: true}
+  remove_data: {description: Name of the mesh confirms the removal of its data., type: str, default: ""}
+  remove_backups: {description: Name of the mesh confirms the removal of backups and secrets., type: str, default: ""}
+  plan_only: {description: Only returns what would go and what would stay., type: bool, default: false}
+  units: {description: Units of systemd to stop. Recorded ones are added., type: list, elements: str, default: []}
+  releases: {description: Folder of all releases., type: path, required: true}
+  volatile: {description: Folders of logs and sockets., type: list, elements: path, default: []}
+  backups: {description: Folders of backups., type: list, elements: path, default: []}
+  secret_store: {description: File of the secret store on this host., type: path, default: ""}
+  cluster:
+    description: The PostgreSQL cluster that Debian's tools made for us.
+    type: dict
+    suboptions:
+      version: {description: Major version., type: str, required: true}
+      name: {description: Name of the cluster., type: str, required: true}
+      data_dir: {description: Folder of its data., type: path, required: true}
+"""
+
+EXAMPLES = r"""
+- name: What a removal would take is known
+  aimesh.mesh.removal:
+    plan_only: true
+  register: _removal
+
+- name: Operator reads what goes and what stays
+  ansible.builtin.debug:
+    msg: "{{ _removal.listing }}"
+
+- name: Host has nothing of the mesh but its data
+  aimesh.mesh.removal:
+
+- name: Host has nothing of the mesh
+  aimesh.mesh.removal:
+    remove_data: acme
+    remove_backups: acme
+"""
+
+RETURN = r"""
+goes:
+  description: What went, or would go.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{kind: file, name: /etc/aimesh/app.env, size: 214, why: ""}]
+kept:
+  description: What stays, and why.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{kind: data, name: /var/lib/redis-mesh, size: 1048, why: "remove it with mesh_remove_data: acme"}]
+listing:
+  description: The same for reading, with sizes and the last good backup.
+  returned: success
+  type: list
+  elements: str
+  sample: ["goes: 9 units", "last good backup: none is recorded"]
+remote_calls:
+  description: Remote calls that the task made.
+  returned: always
+  type: int
+  sample: 1
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_manifest
+from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
+    accounts,
+    load_packages,
+    settle,
+)
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_facts import DebianCluster, Places, gather
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Confirmed, decide, listing
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_steps import Remover
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
+
+
+def confirmations(mesh: str, data: str, backups: str) -> Confirmed:
+    """Raises HostChangeError for a word that is not the name of the mesh, before anything is touched."""
+    for variable, word in (("mesh_remove_data", data), ("mesh_remove_backups", backups)):
+        if word and word != mesh:
+            raise HostChangeError(
+                f"{variable} is {word!r} and this mesh is {mesh!r}; type the name of the mesh to confirm its removal."
+            )
+    if backups and not data:
+        raise HostChangeError(
+            f"mesh_remove_backups is set without mesh_remove_data; set mesh_remove_data: {mesh} too, or neither."
+        )
+    return Confirmed(data=bool(data), backups=bool(backups))
+
+
+def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
+    params = module.params
+    state_dir: str = params["state_dir"]
+    manifest, packages = load_manifest(state_dir), load_packages(state_dir)
+    if packages.pending:
+        packages = settle(packages, set(packages.pending), accounts())
+    recorded = sorted(path.stem for path in (Path(state_dir) / "units").glob("*.json"))
+    units = [f"{name}.service" for name in dict.fromkeys([*params["units"], *recorded])]
+    cluster = DebianCluster(**params["cluster"]) if params["cluster"] else None
+    places = Places(
+        state=state_dir,
+        releases=params["releases"],
+        volatile=tuple(params["volatile"]),
+        backups=tuple(params["backups"]),
+        secret_store=params["secret_store"],
+    )
+    found = gather(places, manifest, packages, units, cluster)
+    removal = decide(found, confirmed, params["mesh_name"])
+    result: dict[str, Any] = {
+        "changed": bool(removal.goes) and not params["plan_only"],
+        "listing": listing(removal, ""),
+    }
+    if module._diff and not params["plan_only"]:
+        gone = "".join(f"{item.kind} {item.name}\n" for item in removal.goes)
+        result["diff"] = {"before_header": "of the mesh", "after_header": "removed", "before": gone, "after": ""}
+    if removal.goes and not params["plan_only"] and not module.check_mode:
+        removal.kept += Remover(places, manifest, packages, cluster).remove(removal, purge=confirmed.data)
+    result["goes"] = [asdict(item) for item in removal.goes]
+    result["kept"] = [asdict(item) for item in removal.kept]
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **COMMON_OPTIONS,
+            "mesh_name": {"type": "str", "required": True},
+            "remove_data": {"type": "str", "default": ""},
+            "remove_backups": {"type": "str", "default": ""},
+            "plan_only": {"type": "bool", "default": False},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "releases": {"type": "path", "required": True},
+            "volatile": {"type": "list", "elements": "path", "default": []},
+            "backups": {"type": "list", "elements": "path", "default": []},
+            "secret_store": {"type": "path", "default": ""},
+            "cluster": {
+                "type": "dict",
+                "options": {
+                    "version": {"type": "str", "required": True},
+                    "name": {"type": "str", "required": True},
+                    "data_dir": {"type": "path", "required": True},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    result: dict[str, Any] = {}
+    # The lock makes the state directory; where there is none, nothing is ours but a cluster that was never recorded.
+    writes = not module.params["plan_only"] and Path(module.params["state_dir"]).is_dir()
+    with changing(module, "removal", writes=writes):
+        params = module.params
+        confirmed = confirmations(params["mesh_name"], params["remove_data"], params["remove_backups"])
+        result = run(module, confirmed)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
