@@ -11,6 +11,7 @@ NOT_OURS = (
     "/var/lib/apt", "/var/lib/dpkg", "/var/cache", "/var/log", "/var/tmp", "/var/lib/systemd", "/tmp", "/run", "/proc",
     "/sys", "/dev", "/root", "/home", "/etc/ld.so.cache", "/etc/machine-id", "/var/backups", "/etc/.pwd.lock",
     "/usr/lib/python3", "/usr/share/python3", "/usr/lib/python3.11", "/usr/lib/python3.13", "/var/lib/private",
+    "/var/lib/ucf",
 )  # fmt: skip
 
 
