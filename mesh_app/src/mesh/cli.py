@@ -34,13 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mesh", description="The AI-agent mesh. Configuration comes from MESH_* variables.")
+    parser = argparse.ArgumentParser(
+        prog="mesh", description="The AI-agent mesh. Configuration comes from MESH_* variables."
+    )
     parser.add_argument("--version", action="version", version=f"mesh {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in _SERVICES.items():
         commands.add_parser(name, help=f"run the service: {purpose}")
     migrate = commands.add_parser("migrate", help="bring the database schema to this release's level")
-    migrate.add_argument("--wait", type=float, default=60.0, metavar="SECONDS", help="how long to wait for the database (60)")
+    migrate.add_argument(
+        "--wait", type=float, default=60.0, metavar="SECONDS", help="how long to wait for the database (60)"
+    )
     commands.add_parser("doctor", help="say what is wrong with the configuration and what it points to")
     return parser
 

@@ -27,7 +27,13 @@ _TABLE = """
         applied_at      timestamptz NOT NULL DEFAULT clock_timestamp()
     )
 """
-_LATE = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError)
+_LATE = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+)
 
 
 class MigrationError(Exception):
@@ -66,7 +72,9 @@ def read_script(migration: Migration) -> str:
     """The SQL of a migration; raises MigrationError when it is not the file that the manifest describes."""
     data = resources.files("mesh").joinpath("migrations", migration.file).read_bytes()
     if hashlib.sha256(data).hexdigest() != migration.sha256:
-        raise MigrationError(f"{migration.file} differs from its checksum in manifest.json; this release is damaged, install it again.")
+        raise MigrationError(
+            f"{migration.file} differs from its checksum in manifest.json; this release is damaged, install it again."
+        )
     return data.decode("utf-8")
 
 
@@ -79,7 +87,9 @@ def judge(migrations: Sequence[Migration], applied: Sequence[Mapping[str, Any]])
     for row in applied:
         migration = known.get(row["version"])
         if migration is not None and migration.sha256 != row["sha256"]:
-            raise MigrationError(f"{migration.file} was applied to this database with another content; a migration never changes once released.")
+            raise MigrationError(
+                f"{migration.file} was applied to this database with another content; a migration never changes once released."
+            )
     want, have = migrations[-1].version, applied[-1]["version"] if applied else 0
     if have > want:
         oldest = applied[-1]["compatible_from"]
@@ -87,7 +97,9 @@ def judge(migrations: Sequence[Migration], applied: Sequence[Mapping[str, Any]])
             raise MigrationError(
                 f"the database is at level {have} and serves releases from level {oldest}; this release is at {want}: install a newer one."
             )
-        return f"schema is ahead: level {have}, this release is at {want}, which level {have} still serves; nothing to do"
+        return (
+            f"schema is ahead: level {have}, this release is at {want}, which level {have} still serves; nothing to do"
+        )
     if have == want:
         return f"schema is at level {have}; nothing to do"
     return None
@@ -119,7 +131,9 @@ async def _applied(connection: Any) -> list[Mapping[str, Any]]:
                 "the database has tables of the mesh but no table schema_migrations; restore it from a backup before anything else."
             )
         return []
-    return list(await connection.fetch("SELECT version, sha256, compatible_from FROM schema_migrations ORDER BY version"))
+    return list(
+        await connection.fetch("SELECT version, sha256, compatible_from FROM schema_migrations ORDER BY version")
+    )
 
 
 async def _apply_missing(connection: Any, migrations: Sequence[Migration], scripts: Sequence[str]) -> str:
@@ -127,7 +141,9 @@ async def _apply_missing(connection: Any, migrations: Sequence[Migration], scrip
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=LOCK_TIMEOUT + 5)
     except asyncpg.LockNotAvailableError:
-        raise MigrationError(f"another migration has held the lock for {LOCK_TIMEOUT} s; wait for it or look at pg_locks.") from None
+        raise MigrationError(
+            f"another migration has held the lock for {LOCK_TIMEOUT} s; wait for it or look at pg_locks."
+        ) from None
     applied = await _applied(connection)
     verdict = judge(migrations, applied)
     if verdict is not None:

@@ -55,7 +55,18 @@ def _wheels() -> list[Path]:
 def _download(requirement: str, python: str, cache: Path) -> None:
     pin = cache / "pin.txt"
     pin.write_text(requirement + "\n")
-    arguments = ["download", "-q", "--no-deps", "--only-binary", ":all:", "--python-version", python, "--require-hashes", "-r", str(pin)]
+    arguments = [
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        python,
+        "--require-hashes",
+        "-r",
+        str(pin),
+    ]
     subprocess.run([sys.executable, *_pip(), *arguments, "-d", str(cache)], check=True)
 
 

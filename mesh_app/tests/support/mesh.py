@@ -27,9 +27,27 @@ TOKENS = {
 SESSION_KEY = "session-key-8277e0910d750195b448797616e091ad"
 FEDERATION_KEY = "federation-key-e1671797c52e15f763380b45e841ec32"
 RULES = [
-    {"id": "prompt-injection", "kind": "keyword", "any": ["ignore previous instructions"], "effect": "deny", "reason": "injection"},
-    {"id": "card-number", "kind": "regex", "pattern": r"\b(?:\d[ -]?){13,16}\b", "effect": "redact", "reason": "payment card number"},
-    {"id": "prompt-size", "kind": "size", "max_chars": 1000, "effect": "deny", "reason": "prompt longer than 1000 characters"},
+    {
+        "id": "prompt-injection",
+        "kind": "keyword",
+        "any": ["ignore previous instructions"],
+        "effect": "deny",
+        "reason": "injection",
+    },
+    {
+        "id": "card-number",
+        "kind": "regex",
+        "pattern": r"\b(?:\d[ -]?){13,16}\b",
+        "effect": "redact",
+        "reason": "payment card number",
+    },
+    {
+        "id": "prompt-size",
+        "kind": "size",
+        "max_chars": 1000,
+        "effect": "deny",
+        "reason": "prompt longer than 1000 characters",
+    },
 ]
 
 
@@ -56,7 +74,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
 
 
-def http(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 10.0) -> Answer:
+def http(
+    method: str, url: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 10.0
+) -> Answer:
     """One request; `body` bytes go as they are, anything else as JSON. Any status is an answer."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
@@ -85,7 +105,8 @@ class Mesh:
 
     def _write_files(self) -> None:
         tokens = [
-            {"subject": name, "role": name, "sha256": hashlib.sha256(token.encode()).hexdigest()} for name, token in TOKENS.items()
+            {"subject": name, "role": name, "sha256": hashlib.sha256(token.encode()).hexdigest()}
+            for name, token in TOKENS.items()
         ]
         texts = {
             "db_owner": OWNER_PASSWORD,
@@ -133,11 +154,18 @@ class Mesh:
             env[f"MESH_URL_{name.removeprefix('api-').upper()}"] = f"http://127.0.0.1:{port}"
         return env
 
-    def command(self, *arguments: str, env: dict[str, str] | None = None, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, env: dict[str, str] | None = None, timeout: float = 30
+    ) -> subprocess.CompletedProcess[str]:
         """Runs `mesh ARGUMENTS` to its end with this mesh's environment, changed by `env` (an empty value removes one)."""
         merged = {key: value for key, value in {**self.env(arguments[0]), **(env or {})}.items() if value}
         return subprocess.run(
-            [sys.executable, "-m", "mesh", *arguments], check=False, capture_output=True, text=True, env=merged, timeout=timeout
+            [sys.executable, "-m", "mesh", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=merged,
+            timeout=timeout,
         )
 
     def migrate(self) -> None:
@@ -148,7 +176,9 @@ class Mesh:
         for service in services or SERVICES:
             with self.log(service).open("ab") as log:
                 merged = {**self.env(service), **(env or {})}
-                self.processes[service] = subprocess.Popen([sys.executable, "-m", "mesh", service], stdout=log, stderr=log, env=merged)
+                self.processes[service] = subprocess.Popen(
+                    [sys.executable, "-m", "mesh", service], stdout=log, stderr=log, env=merged
+                )
         for service in services or SERVICES:
             if wait:
                 self.wait(service, 200)
@@ -159,7 +189,9 @@ class Mesh:
     def url(self, service: str, path: str = "") -> str:
         return f"http://127.0.0.1:{self.ports[service]}{path}"
 
-    def call(self, method: str, service: str, path: str, body: Any = None, *, token: str | None = None, **headers: str) -> Answer:
+    def call(
+        self, method: str, service: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
+    ) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             named["Authorization"] = f"Bearer {TOKENS.get(token, token)}"
@@ -178,7 +210,9 @@ class Mesh:
                     return answer
                 last = answer.text
             time.sleep(0.05)
-        raise AssertionError(f"{service} did not answer {status} within {timeout} s: {last}\n{self.log(service).read_text()[-2000:]}")
+        raise AssertionError(
+            f"{service} did not answer {status} within {timeout} s: {last}\n{self.log(service).read_text()[-2000:]}"
+        )
 
     def metric(self, service: str, series: str) -> float | None:
         """The value of one series as /metrics prints it, or None."""

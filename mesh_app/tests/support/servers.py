@@ -100,12 +100,26 @@ class PostgreSQL(Server):
         self.bin = binaries.postgresql
 
     def command(self) -> list[str]:
-        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.directory, "fsync": "off"}
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.directory,
+            "fsync": "off",
+        }
         settings = [text for name, value in options.items() for text in ("-c", f"{name}={value}")]
         return [str(self.bin / "postgres"), "-D", str(self.directory / "data"), *settings, "-c", "max_connections=200"]
 
     def create(self) -> None:
-        initdb = [str(self.bin / "initdb"), "-D", str(self.directory / "data"), "-U", "postgres", "--locale=C", "-E", "UTF8"]
+        initdb = [
+            str(self.bin / "initdb"),
+            "-D",
+            str(self.directory / "data"),
+            "-U",
+            "postgres",
+            "--locale=C",
+            "-E",
+            "UTF8",
+        ]
         self._run([*initdb, "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync"])
         self.start()
         self._ready()
@@ -125,7 +139,17 @@ class PostgreSQL(Server):
     def sql(self, *statements: str, database: str = "postgres") -> str:
         """Runs statements as superuser; returns what psql prints (unaligned, tuples only)."""
         texts = [text for statement in statements for text in ("-c", statement)]
-        psql = [str(self.bin / "psql"), "-h", str(self.directory), "-p", str(self.port), "-U", "postgres", "-d", database]
+        psql = [
+            str(self.bin / "psql"),
+            "-h",
+            str(self.directory),
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            "-d",
+            database,
+        ]
         return self._run([*psql, "-v", "ON_ERROR_STOP=1", "-X", "-q", "-A", "-t", *texts]).strip()
 
     def _ready(self) -> None:
@@ -137,7 +161,9 @@ class PostgreSQL(Server):
         raise RuntimeError("PostgreSQL does not accept connections")
 
     def _run(self, command: list[str]) -> str:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=self.directory, **as_unprivileged())
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=self.directory, **as_unprivileged()
+        )
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]}: {done.stderr}")
         return done.stdout

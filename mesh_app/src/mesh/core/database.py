@@ -40,7 +40,9 @@ def explain(error: BaseException, login: DatabaseLogin) -> str:
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
-        return f"PostgreSQL refused the login ({error}); check the password in {login.password_file} ({login.variable})."
+        return (
+            f"PostgreSQL refused the login ({error}); check the password in {login.password_file} ({login.variable})."
+        )
     if isinstance(error, asyncpg.InvalidCatalogNameError):
         return f"PostgreSQL has no such database ({error}); the deployment makes it."
     if isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)):
@@ -92,6 +94,8 @@ class Pool:
         try:
             async with self.raw_connection() as connection:
                 yield connection
+        except asyncpg.DataError as error:
+            raise ProblemError(400, f"A value cannot be stored or compared: {error}.") from None
         except FAILURES as error:
             detail = explain(error, self.login)
             log.warning("database call failed", extra={"fields": {"error": detail}})

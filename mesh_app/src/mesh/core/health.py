@@ -81,7 +81,11 @@ class Health:
             "instance": self._settings.instance,
             "version": self._settings.release,
             "draining": self.draining,
-            "schema": {"have": self.schema.have, "want": self.schema.want, "compatible_from": self.schema.compatible_from},
+            "schema": {
+                "have": self.schema.have,
+                "want": self.schema.want,
+                "compatible_from": self.schema.compatible_from,
+            },
             "checks": {name: result.as_json() for name, result in checks.items()},
         }
         return (200 if ready else 503), body

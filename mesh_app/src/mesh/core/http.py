@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -46,7 +46,11 @@ class Call:
         return run
 
     def query(self, name: str) -> str | None:
-        return self.request.query_params.get(name) or None
+        """A query parameter, None when it is missing or empty; raises ProblemError 400 for one that no database can hold."""
+        value = self.request.query_params.get(name) or None
+        if value is not None and "\x00" in value:
+            raise ProblemError(400, f"{name} holds a NUL character; leave it out.")
+        return value
 
     def path(self, name: str) -> str:
         return str(self.request.path_params[name])
@@ -54,7 +58,9 @@ class Call:
     async def body(self) -> bytes:
         """The whole body; raises ProblemError 413 above the limit."""
         limit = self.runtime.settings.body_limit
-        too_large = ProblemError(413, f"The body is larger than {limit} bytes; send less at once.", headers={"Connection": "close"})
+        too_large = ProblemError(
+            413, f"The body is larger than {limit} bytes; send less at once.", headers={"Connection": "close"}
+        )
         declared = self.request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise too_large
@@ -71,7 +77,7 @@ class Call:
         return decode(await self.body(), shape)
 
 
-def decode(body: bytes, shape: Any) -> Any:
+def decode(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError as error:
@@ -114,7 +120,9 @@ def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await runtime.start()
-        log.info("started", extra={"fields": {"service": runtime.settings.service, "release": runtime.settings.release}})
+        log.info(
+            "started", extra={"fields": {"service": runtime.settings.service, "release": runtime.settings.release}}
+        )
         yield
         await runtime.stop()
 
@@ -122,7 +130,9 @@ def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
     return Shell(app, runtime)
 
 
-def _entry(runtime: Runtime, gatekeeper: Gatekeeper, methods: dict[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
+def _entry(
+    runtime: Runtime, gatekeeper: Gatekeeper, methods: dict[str, Endpoint]
+) -> Callable[[Request], Awaitable[Response]]:
     async def entry(request: Request) -> Response:
         endpoint = methods["GET" if request.method == "HEAD" else request.method]
         request.scope[_ROUTE_KEY] = endpoint.path
@@ -140,7 +150,9 @@ def _entry(runtime: Runtime, gatekeeper: Gatekeeper, methods: dict[str, Endpoint
 
 async def _routing_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = {404: "There is nothing at this path.", 405: f"{request.method} is not possible at this path."}.get(status, str(error))
+    detail = {404: "There is nothing at this path.", 405: f"{request.method} is not possible at this path."}.get(
+        status, str(error)
+    )
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     return problem_response(ProblemError(status, detail, headers=headers), request.url.path, request_id.get())
 
@@ -152,7 +164,9 @@ async def _health(call: Call) -> Response:
 
 async def _live(call: Call) -> Response:
     settings = call.runtime.settings
-    return json_response({"status": "ok", "service": settings.service, "instance": settings.instance, "version": settings.release})
+    return json_response(
+        {"status": "ok", "service": settings.service, "instance": settings.instance, "version": settings.release}
+    )
 
 
 async def _metrics(call: Call) -> Response:

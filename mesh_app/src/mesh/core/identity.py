@@ -91,7 +91,9 @@ class Gatekeeper:
         identity = self._on_behalf_of(request, identity)
         if identity.role not in access.value:
             allowed = ", ".join(access.value)
-            raise ProblemError(403, f"Role {identity.role!r} may not do this; use a token with one of the roles: {allowed}.")
+            raise ProblemError(
+                403, f"Role {identity.role!r} may not do this; use a token with one of the roles: {allowed}."
+            )
         return identity
 
     def _authenticate(self, request: Request) -> Identity | None:
@@ -107,7 +109,9 @@ class Gatekeeper:
         if subject is None and role is None:
             return identity
         if identity.role != "service":
-            raise ProblemError(403, "Only the mesh's own services may set X-Mesh-Subject and X-Mesh-Role; leave these headers out.")
+            raise ProblemError(
+                403, "Only the mesh's own services may set X-Mesh-Subject and X-Mesh-Role; leave these headers out."
+            )
         if not subject or role not in ROLES:
             raise ProblemError(400, "X-Mesh-Subject and X-Mesh-Role must be sent together, with a known role.")
         return Identity(subject, role)

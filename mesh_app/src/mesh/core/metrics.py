@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import cast
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -17,7 +18,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ERROR_STATUSES = (500, 502, 503)
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-disable_created_metrics()
+cast("Callable[[], None]", disable_created_metrics)()
 _COUNT = """
     SELECT count(*) FILTER (WHERE namespace <> $1) AS business, count(*) FILTER (WHERE namespace = $1) AS verify
     FROM agents WHERE origin = '' AND deleted_at IS NULL
@@ -32,7 +33,9 @@ class _AgentGauges(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         business = GaugeMetricFamily("ai_mesh_agents_total", "Agents registered in this mesh, read from the database.")
-        verify = GaugeMetricFamily("ai_mesh_verify_agents_total", "Agents of the verification harness, read from the database.")
+        verify = GaugeMetricFamily(
+            "ai_mesh_verify_agents_total", "Agents of the verification harness, read from the database."
+        )
         if self.counts is not None:
             business.add_metric([], self.counts[0])
             verify.add_metric([], self.counts[1])
@@ -48,17 +51,25 @@ class Metrics:
         self._registry = CollectorRegistry()
         labels = ("service", "method", "route", "status")
         self._requests = Counter("ai_mesh_requests_total", "Requests answered.", labels, registry=self._registry)
-        self._errors = Counter("ai_mesh_errors_total", "Requests answered with a status of 500 or more.", labels, registry=self._registry)
+        self._errors = Counter(
+            "ai_mesh_errors_total", "Requests answered with a status of 500 or more.", labels, registry=self._registry
+        )
         self._latency = Histogram(
             "ai_mesh_latency_seconds", "Time to answer.", labels[:3], buckets=BUCKETS, registry=self._registry
         )
-        violations = Counter("ai_mesh_policy_violations_total", "Prompts denied by policy.", ("service",), registry=self._registry)
+        violations = Counter(
+            "ai_mesh_policy_violations_total", "Prompts denied by policy.", ("service",), registry=self._registry
+        )
         self.violations = violations.labels(service)
         self.verify_violations = Counter(
-            "ai_mesh_verify_violations_total", "Prompts of the verification harness denied by policy.", registry=self._registry
+            "ai_mesh_verify_violations_total",
+            "Prompts of the verification harness denied by policy.",
+            registry=self._registry,
         )
         self._verify_requests = Counter(
-            "ai_mesh_verify_requests_total", "Requests of the verification harness, not counted elsewhere.", registry=self._registry
+            "ai_mesh_verify_requests_total",
+            "Requests of the verification harness, not counted elsewhere.",
+            registry=self._registry,
         )
         self._agents = _AgentGauges()
         self._registry.register(self._agents)

@@ -19,15 +19,21 @@ def read_secret(variable: str, path: str | None) -> str:
     Raises ConfigError when the variable is unset, the file unreadable, or the secret shorter than 32 characters or guessable.
     """
     if not path:
-        raise ConfigError(f"{variable} is not set; point it to a file with a secret of at least {MINIMUM_LENGTH} characters.")
+        raise ConfigError(
+            f"{variable} is not set; point it to a file with a secret of at least {MINIMUM_LENGTH} characters."
+        )
     try:
         value = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{variable} names {path}, which cannot be read ({reason}); make it readable for this user.") from None
+        raise ConfigError(
+            f"{variable} names {path}, which cannot be read ({reason}); make it readable for this user."
+        ) from None
     weakness = weakness_of(value)
     if weakness:
-        raise ConfigError(f"The secret in {path} ({variable}) is {weakness}; replace it with at least {MINIMUM_LENGTH} random characters.")
+        raise ConfigError(
+            f"The secret in {path} ({variable}) is {weakness}; replace it with at least {MINIMUM_LENGTH} random characters."
+        )
     return value
 
 

@@ -126,12 +126,18 @@ def redis_login(env: Mapping[str, str]) -> RedisLogin:
         raise ConfigError("MESH_REDIS_URL is not set; give redis://USER@HOST:PORT/0.")
     parts = urlsplit(url)
     if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise ConfigError(f"MESH_REDIS_URL is not a Redis URL (found scheme {parts.scheme!r}); give redis://USER@HOST:PORT/0.")
+        raise ConfigError(
+            f"MESH_REDIS_URL is not a Redis URL (found scheme {parts.scheme!r}); give redis://USER@HOST:PORT/0."
+        )
     if parts.password:
-        raise ConfigError("MESH_REDIS_URL carries a password; put it into the file that MESH_REDIS_PASSWORD_FILE names.")
+        raise ConfigError(
+            "MESH_REDIS_URL carries a password; put it into the file that MESH_REDIS_PASSWORD_FILE names."
+        )
     password_file = env.get("MESH_REDIS_PASSWORD_FILE") or None
     if parts.username and not password_file:
-        raise ConfigError("MESH_REDIS_URL names a user but MESH_REDIS_PASSWORD_FILE is not set; point it to the password's file.")
+        raise ConfigError(
+            "MESH_REDIS_URL names a user but MESH_REDIS_PASSWORD_FILE is not set; point it to the password's file."
+        )
     return RedisLogin(url, parts.username, password_file)
 
 
@@ -149,9 +155,13 @@ def _database_url(variable: str, url: str | None) -> str:
         raise ConfigError(f"{variable} is not set; give postgresql://LOGIN@HOST:PORT/mesh_registry.")
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres") or not parts.username:
-        raise ConfigError(f"{variable} must be postgresql://LOGIN@HOST:PORT/mesh_registry (found scheme {parts.scheme!r}).")
+        raise ConfigError(
+            f"{variable} must be postgresql://LOGIN@HOST:PORT/mesh_registry (found scheme {parts.scheme!r})."
+        )
     if parts.password:
-        raise ConfigError(f"{variable} carries a password; put it into the file that the matching _PASSWORD_FILE variable names.")
+        raise ConfigError(
+            f"{variable} carries a password; put it into the file that the matching _PASSWORD_FILE variable names."
+        )
     return url
 
 

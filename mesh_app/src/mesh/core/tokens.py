@@ -34,7 +34,9 @@ def load_tokens(path: str | None) -> tuple[TokenEntry, ...]:
         raise ConfigError(f"MESH_TOKENS_FILE {path} lists no caller; nobody could use this mesh.")
     for entry in entries:
         if entry.role not in ROLES:
-            raise ConfigError(f"MESH_TOKENS_FILE {path}: role {entry.role!r} of {entry.subject!r}; allowed: {', '.join(ROLES)}.")
+            raise ConfigError(
+                f"MESH_TOKENS_FILE {path}: role {entry.role!r} of {entry.subject!r}; allowed: {', '.join(ROLES)}."
+            )
         if not re.fullmatch(r"[0-9a-f]{64}", entry.sha256):
             raise ConfigError(f"MESH_TOKENS_FILE {path}: sha256 of {entry.subject!r} is not 64 lower-case hex digits.")
     return tuple(entries)

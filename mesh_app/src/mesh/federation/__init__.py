@@ -1,1 +1,1 @@
-"""The service federation."""
+"""Federation: shows this mesh's agents to its peers, and pulls theirs."""

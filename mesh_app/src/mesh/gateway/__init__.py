@@ -1,1 +1,1 @@
-"""The service gateway."""
+"""The API gateway: one address for the REST calls and for GraphQL."""

@@ -19,6 +19,6 @@ CREATE TABLE agents (
 COMMENT ON TABLE agents IS 'Agents of this mesh (origin is empty) and of its peers (origin is the name of the peer).';
 COMMENT ON COLUMN agents.deleted_at IS 'A tombstone: peers must learn of a removal.';
 
-CREATE UNIQUE INDEX agents_name ON agents (origin, namespace, name) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX agents_name ON agents (namespace, name) WHERE origin = '' AND deleted_at IS NULL;
 CREATE INDEX agents_changes ON agents (updated_at, id) WHERE origin = '';
 CREATE INDEX agents_harness ON agents (run_id) WHERE namespace = 'aimesh-verify';

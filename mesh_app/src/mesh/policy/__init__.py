@@ -1,1 +1,1 @@
-"""The service policy."""
+"""Policy: decides about prompts by rules and keeps a log of every decision."""

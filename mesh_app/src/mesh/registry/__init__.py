@@ -1,1 +1,1 @@
-"""The service registry."""
+"""The registry: agents as rows."""

@@ -1,1 +1,1 @@
-"""The service telemetry."""
+"""Telemetry: metric samples as rows, durable before they are acknowledged."""

@@ -1,8 +1,84 @@
+"""Telemetry's table of endpoints."""
+
 from __future__ import annotations
 
-from mesh.core.http import Endpoint
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from mesh.core.http import Call, Endpoint, decode
+from mesh.core.identity import Access
+from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time
+from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
+from mesh.core.verify_records import verify_endpoints
+from mesh.telemetry.model import MAXIMUM_BATCH, sample_json, sort_out
+from mesh.telemetry.repository import SampleFilter, SampleRepository
+
+_ERRORS_SHOWN = 20
 
 
 def endpoints(runtime: Runtime) -> list[Endpoint]:
-    return []
+    samples = _Samples(SampleRepository(runtime.database))
+    return [
+        Endpoint("POST", "/api/v1/metrics", samples.store, Access.WRITE, 202),
+        Endpoint("GET", "/api/v1/metrics", samples.list, Access.READ),
+        Endpoint("GET", "/api/v1/metrics/aggregate", samples.aggregate, Access.READ),
+        Endpoint("GET", "/api/v1/metrics/series", samples.series, Access.READ),
+        *verify_endpoints("samples"),
+    ]
+
+
+class _Samples:
+    def __init__(self, repository: SampleRepository) -> None:
+        self._repository = repository
+
+    async def store(self, call: Call) -> Response:
+        body: Any = decode(await call.body(), object)
+        raw = body if isinstance(body, list) else [body]
+        if not raw:
+            raise ProblemError(422, "The list is empty; send at least one sample.")
+        if len(raw) > MAXIMUM_BATCH:
+            raise ProblemError(413, f"{len(raw)} samples in one request; send at most {MAXIMUM_BATCH} at once.")
+        rows, errors = sort_out(raw, call.verify_run)
+        counts: dict[str, Any] = {"accepted": len(rows), "rejected": len(errors), "errors": errors[:_ERRORS_SHOWN]}
+        if not rows:
+            raise ProblemError(422, f"No sample was accepted; the first error: {errors[0]['error']}.", **counts)
+        await self._repository.store(rows)
+        return json_response(counts, 202)
+
+    async def list(self, call: Call) -> Response:
+        limit, cursor = parse_limit(call.query("limit")), call.query("cursor")
+        before = decode_cursor(cursor, 1)[0] if cursor else None
+        if before is not None and not before.isdecimal():
+            raise bad_cursor()
+        rows = await self._repository.latest(_filter(call), limit, int(before) if before else None)
+        after = encode_cursor(str(rows[-1]["id"])) if len(rows) == limit else None
+        return json_response({"items": [sample_json(row) for row in rows], "next_cursor": after})
+
+    async def aggregate(self, call: Call) -> Response:
+        return json_response(dict(await self._repository.aggregate(_filter(call))))
+
+    async def series(self, call: Call) -> Response:
+        """Sixty buckets over the last `minutes`."""
+        minutes = call.query("minutes") or "60"
+        if not minutes.isdecimal() or not 1 <= int(minutes) <= 7 * 24 * 60:
+            raise ProblemError(400, f"minutes is {minutes!r}; give a whole number from 1 to {7 * 24 * 60}.")
+        now = datetime.now(UTC)
+        rows = await self._repository.series(now - timedelta(minutes=int(minutes)), float(minutes))
+        points = [
+            {"metric_type": r["metric_type"], "at": iso(r["bucket"]), "count": r["count"], "avg": r["avg"]}
+            for r in rows
+        ]
+        return json_response({"until": iso(now), "minutes": int(minutes), "points": points})
+
+
+def _filter(call: Call) -> SampleFilter:
+    return SampleFilter(
+        namespace=call.query("namespace"),
+        agent_id=call.query("agent_id"),
+        metric_type=call.query("metric_type"),
+        run_id=call.query("run_id"),
+        since=parse_time("since", call.query("since")),
+    )

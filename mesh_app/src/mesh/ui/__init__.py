@@ -1,1 +1,1 @@
-"""The service ui."""
+"""The UI: server-rendered pages over the services' own APIs."""

@@ -1,0 +1,64 @@
+"""Opaque cursors and the common query parameters of lists."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from uuid import UUID
+
+from mesh.core.problem import ProblemError
+
+DEFAULT_LIMIT, MAXIMUM_LIMIT = 50, 200
+
+
+def encode_cursor(*parts: str) -> str:
+    return base64.urlsafe_b64encode("\n".join(parts).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, count: int) -> tuple[str, ...]:
+    """The parts of a cursor; raises ProblemError 400 for one that this service did not make."""
+    try:
+        parts = tuple(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().split("\n"))
+    except (binascii.Error, ValueError):
+        parts = ()
+    if len(parts) != count or any("\x00" in part for part in parts):
+        raise bad_cursor()
+    return parts
+
+
+def bad_cursor() -> ProblemError:
+    return ProblemError(400, "This cursor is not valid here; begin again without one.")
+
+
+def parse_limit(text: str | None) -> int:
+    """Page size; raises ProblemError 400 outside 1 to 200."""
+    if text is None:
+        return DEFAULT_LIMIT
+    if not text.isdecimal() or not 1 <= int(text) <= MAXIMUM_LIMIT:
+        raise ProblemError(400, f"limit is {text!r}; give a whole number from 1 to {MAXIMUM_LIMIT}.")
+    return int(text)
+
+
+def parse_uuid(text: str) -> UUID:
+    """An id from a path; raises ProblemError 404, since nothing has an id of another form."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ProblemError(404, f"There is nothing with the id {text[:64]!r}.") from None
+
+
+def parse_time(name: str, text: str | None) -> datetime | None:
+    """An ISO 8601 time (UTC when it names no zone); raises ProblemError 400."""
+    if text is None:
+        return None
+    try:
+        # A plus sign in a query string arrives as a space.
+        value = datetime.fromisoformat(text.replace(" ", "+"))
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise ProblemError(400, f"{name} is {text!r}; give an ISO 8601 time such as 2026-01-31T12:00:00Z.") from None
+
+
+def iso(value: datetime | None) -> str | None:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value else None

@@ -1,0 +1,127 @@
+"""Calls to the other services of the mesh: bounded in time, with the caller's identity passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from mesh.core.http import VERIFY_HEADER, Call
+from mesh.core.identity import ROLE_HEADER, SUBJECT_HEADER
+from mesh.core.log import log, request_id
+from mesh.core.problem import ProblemError
+from mesh.core.runtime import Runtime
+
+TIMEOUT = aiohttp.ClientTimeout(total=8.0, connect=2.0)
+PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+Params = Mapping[str, str] | Sequence[tuple[str, str]] | None
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Upstreams:
+    """One HTTP client per process; opened and closed with the runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._settings = runtime.settings
+        self._session: aiohttp.ClientSession | None = None
+        runtime.on_start.append(self._open)
+        runtime.on_stop.append(self._close)
+
+    async def _open(self) -> None:
+        connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=10.0)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def _close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        call: Call,
+        params: Params = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Whatever the service answers; raises ProblemError 502 when it cannot be reached, 503 when it does not answer in time."""
+        url = self._settings.urls[service] + path
+        return await self.fetch(
+            service, method, url, params=params, body=body, headers={**(headers or {}), **self._identity(call)}
+        )
+
+    async def fetch(
+        self,
+        name: str,
+        method: str,
+        url: str,
+        *,
+        params: Params = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+    ) -> Reply:
+        """One request to a full URL; errors name `name`."""
+        if self._session is None:
+            raise ProblemError(503, f"{name} cannot be called before this service has started.")
+        try:
+            async with self._session.request(
+                method, url, params=params, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                return Reply(response.status, response.headers, await response.read())
+        except TimeoutError:
+            detail = f"{name} did not answer in time; look at its health and its log."
+            log.warning("upstream timeout", extra={"fields": {"upstream": name}})
+            raise ProblemError(503, detail, headers={"Retry-After": "2"}, upstream=name) from None
+        except aiohttp.ClientError as error:
+            log.warning("upstream unreachable", extra={"fields": {"upstream": name, "error": str(error)}})
+            raise ProblemError(502, f"{name} cannot be reached; is it running?", upstream=name) from None
+
+    async def get_json(self, service: str, path: str, *, call: Call, params: Params = None) -> Any:
+        """The JSON of a 200 answer; raises ProblemError with the upstream's own sentence otherwise."""
+        reply = await self.send(service, "GET", path, call=call, params=params)
+        try:
+            body = msgspec.json.decode(reply.body)
+        except msgspec.DecodeError:
+            body = {}
+        if reply.status != 200:
+            detail = body.get("detail", "no explanation") if isinstance(body, dict) else "no explanation"
+            status = reply.status if reply.status < 500 else 502
+            raise ProblemError(status, f"{service} answered {reply.status}: {detail}", upstream=service)
+        return body
+
+    async def health(self, service: str) -> dict[str, Any]:
+        """The service's /health answer, or {"status": "unreachable", "error"} when there is none."""
+        try:
+            reply = await self.fetch(service, "GET", f"{self._settings.urls[service]}/health", timeout=PROBE_TIMEOUT)
+            body = msgspec.json.decode(reply.body)
+        except ProblemError as problem:
+            return {"status": "unreachable", "service": service, "error": problem.detail}
+        except msgspec.DecodeError:
+            return {"status": "unreachable", "service": service, "error": "its answer is not JSON"}
+        return (
+            body
+            if isinstance(body, dict)
+            else {"status": "unreachable", "service": service, "error": "its answer is not an object"}
+        )
+
+    def _identity(self, call: Call) -> dict[str, str]:
+        headers = {"X-Request-ID": request_id.get()}
+        if call.verify_run:
+            headers[VERIFY_HEADER] = call.verify_run
+        if self._settings.auth:
+            headers["Authorization"] = f"Bearer {self._settings.service_token}"
+            headers[SUBJECT_HEADER] = call.identity.subject
+            headers[ROLE_HEADER] = call.identity.role
+        return headers

@@ -1,0 +1,53 @@
+"""Records of the verification harness in one table: counted by run, and deleted for good."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from mesh.core.http import Call, Endpoint
+from mesh.core.identity import Access
+from mesh.core.paging import iso
+from mesh.core.problem import ProblemError, json_response
+from mesh.core.settings import VERIFY_NAMESPACE
+
+_TABLES = {"agents": "created_at", "samples": "received_at", "decisions": "decided_at"}
+
+_COUNT = """
+    SELECT run_id, count(*) AS count, min(<written_at>) AS oldest FROM <table>
+    WHERE namespace = $1 GROUP BY run_id ORDER BY min(<written_at>) LIMIT 1000
+"""
+_PURGE_RUN = "DELETE FROM <table> WHERE namespace = $1 AND run_id = $2"
+_PURGE_OLD = "DELETE FROM <table> WHERE namespace = $1 AND <written_at> < now() - make_interval(secs => $2)"
+
+
+def verify_endpoints(table: str) -> list[Endpoint]:
+    """GET and DELETE /api/v1/verify-records over `table` (agents, samples or decisions)."""
+    count, purge_run, purge_old = (
+        text.replace("<table>", table).replace("<written_at>", _TABLES[table])
+        for text in (_COUNT, _PURGE_RUN, _PURGE_OLD)
+    )
+
+    async def show(call: Call) -> Response:
+        rows = await call.runtime.database.write.fetch(count, VERIFY_NAMESPACE)
+        runs = [{"run_id": row["run_id"], "count": row["count"], "oldest": iso(row["oldest"])} for row in rows]
+        run_id = call.query("run_id")
+        if run_id is not None:
+            runs = [run for run in runs if run["run_id"] == run_id]
+        return json_response({"namespace": VERIFY_NAMESPACE, "total": sum(row["count"] for row in runs), "runs": runs})
+
+    async def purge(call: Call) -> Response:
+        run_id, age = call.query("run_id"), call.query("older_than_s")
+        if (run_id is None) == (age is None):
+            raise ProblemError(400, "Give exactly one of run_id and older_than_s.")
+        if run_id is not None:
+            deleted = await call.runtime.database.write.execute(purge_run, VERIFY_NAMESPACE, run_id)
+        else:
+            if age is None or not age.isdecimal():
+                raise ProblemError(400, f"older_than_s is {age!r}; give whole seconds.")
+            deleted = await call.runtime.database.write.execute(purge_old, VERIFY_NAMESPACE, float(age))
+        return json_response({"namespace": VERIFY_NAMESPACE, "deleted": deleted})
+
+    return [
+        Endpoint("GET", "/api/v1/verify-records", show, Access.READ),
+        Endpoint("DELETE", "/api/v1/verify-records", purge, Access.PURGE),
+    ]

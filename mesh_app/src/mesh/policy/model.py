@@ -1,0 +1,57 @@
+"""Evaluations and decisions as callers send and see them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from mesh.core.fields import Namespace, RunId
+from mesh.core.paging import iso
+from mesh.policy.rules import Finding
+
+Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class PromptRequest(msgspec.Struct):
+    prompt: str
+
+
+class EvaluationContext(msgspec.Struct):
+    """Who asks. Other members are allowed and not kept."""
+
+    user_id: Label | None = None
+    agent_id: Label | None = None
+    namespace: Namespace = "default"
+    run_id: RunId | None = None
+
+
+class Evaluation(msgspec.Struct):
+    """Body of POST /api/v1/evaluate."""
+
+    request: PromptRequest
+    context: EvaluationContext = msgspec.field(default_factory=EvaluationContext)
+
+
+def reasons_json(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
+    return [{"rule": f.rule, "effect": f.effect, "reason": f.reason} for f in findings]
+
+
+def decision_json(row: Any) -> dict[str, Any]:
+    """A row of the decision log; the prompt is there as its SHA-256 only."""
+    return {
+        "decision_id": str(row["id"]),
+        "decision": row["decision"],
+        "policy_version": row["policy_version"],
+        "reasons": msgspec.json.decode(row["reasons"]),
+        "prompt_sha256": row["prompt_sha256"],
+        "prompt_chars": row["prompt_chars"],
+        "user_id": row["user_id"],
+        "agent_id": row["agent_id"],
+        "namespace": row["namespace"],
+        "run_id": row["run_id"],
+        "caller": row["caller"],
+        "request_id": row["request_id"],
+        "decided_at": iso(row["decided_at"]),
+    }

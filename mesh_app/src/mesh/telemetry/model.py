@@ -1,0 +1,63 @@
+"""Metric samples as callers send and see them."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from mesh.core.fields import Namespace, RunId, Word
+from mesh.core.paging import iso
+
+MAXIMUM_BATCH = 5000
+EARLIEST, FUTURE = datetime(2000, 1, 1, tzinfo=UTC), timedelta(days=1)
+
+
+class Sample(msgspec.Struct, forbid_unknown_fields=True):
+    """One measurement; `timestamp` is ISO 8601 with a zone, the time of arrival when it is left out."""
+
+    agent_id: Word
+    metric_type: Word
+    value: float
+    timestamp: Annotated[datetime, Meta(tz=True)] | None = None
+    namespace: Namespace = "default"
+    run_id: RunId | None = None
+
+    def row(self, now: datetime, run_id: str | None) -> tuple[Any, ...]:
+        """Values in the order of COLUMNS."""
+        recorded = self.timestamp or now
+        return (self.namespace, self.agent_id, self.metric_type, self.value, self.run_id or run_id, recorded, now)
+
+
+COLUMNS = ("namespace", "agent_id", "metric_type", "value", "run_id", "recorded_at", "received_at")
+
+
+def sort_out(raw: list[Any], run_id: str | None) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]]]:
+    """Rows to store, and for each refused sample its index and what is wrong with it."""
+    rows, errors, now = [], [], datetime.now(UTC)
+    for index, item in enumerate(raw):
+        try:
+            sample = msgspec.convert(item, Sample)
+            if not math.isfinite(sample.value):
+                raise msgspec.ValidationError("Expected a finite number - at `$.value`")
+            if sample.timestamp is not None and not EARLIEST <= sample.timestamp <= now + FUTURE:
+                raise msgspec.ValidationError("Expected a time between 2000 and tomorrow - at `$.timestamp`")
+        except msgspec.ValidationError as error:
+            errors.append({"index": index, "error": str(error)})
+        else:
+            rows.append(sample.row(now, run_id))
+    return rows, errors
+
+
+def sample_json(row: Any) -> dict[str, Any]:
+    return {
+        "agent_id": row["agent_id"],
+        "metric_type": row["metric_type"],
+        "value": row["value"],
+        "timestamp": iso(row["recorded_at"]),
+        "namespace": row["namespace"],
+        "run_id": row["run_id"],
+    }
