@@ -1,0 +1,102 @@
+"""Controller half of `aimesh.mesh.preflight`: asks a host, or judges what all of them answered."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
+    Plan,
+    endpoints_on,
+    instances_on,
+    postgresql_host,
+    redis_host,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.preflight_verdict import Verdict, judge, table
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
+
+
+def planned_ports(plan: Plan, host: str) -> list[dict[str, Any]]:
+    """Address, port and purpose of everything that will listen on a host, each address and port once."""
+    found: dict[tuple[str, int], str] = {}
+    for instance in instances_on(plan, host):
+        found.setdefault((instance["bind"], instance["port"]), instance["id"])
+    for endpoint in endpoints_on(plan, host):
+        found.setdefault((endpoint["bind"], endpoint["port"]), f"the endpoint of {endpoint['service']}")
+    for name, where in (("postgresql", postgresql_host(plan)), ("redis", redis_host(plan))):
+        if where == host:
+            for address in plan[name]["listen"]:
+                found.setdefault((address, plan[name]["port"]), name)
+    return [{"address": address, "port": port, "purpose": purpose} for (address, port), purpose in found.items()]
+
+
+def data_paths(plan: Plan, host: str) -> list[str]:
+    """Folders of a host that fill up with data."""
+    found = [plan["mesh"]["paths"]["state"]]
+    for name, where in (("postgresql", postgresql_host(plan)), ("redis", redis_host(plan))):
+        if where == host:
+            found.append(plan[name]["data_dir"])
+    return found
+
+
+class ActionModule(SliceAction):
+    module = "aimesh.mesh.preflight"
+    options: ClassVar[frozenset[str]] = frozenset({"verdict", "results"})
+
+    def module_args(self, part: Slice) -> dict[str, Any] | None:
+        if self._is_verdict():
+            return {}
+        state, plan, host = part.state, part.plan, part.host
+        units = [unit.name for unit in state.units]
+        if state.postgresql is not None and state.postgresql.unit:
+            units.append(state.postgresql.unit)
+        paths = data_paths(plan, host)
+        return {
+            "paths": paths,
+            "ports": planned_ports(plan, host),
+            "own_units": units,
+            "own_paths": sorted({*plan["mesh"]["paths"].values(), *paths}),
+        }
+
+    def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        if not self._is_verdict():
+            return super().perform(part, args)
+        verdict = judge(part.plan, self._answers(part))
+        shown = {"changed": False, "shortfalls": [asdict(shortfall) for shortfall in verdict.shortfalls]}
+        return shown | _said(part.plan, verdict)
+
+    def _is_verdict(self) -> bool:
+        try:
+            return boolean(self._task.args.get("verdict", False))
+        except TypeError as error:
+            raise SliceError(f"The option verdict is not yes or no: {error}.") from None
+
+    def _answers(self, part: Slice) -> dict[str, Any]:
+        """What each host answered, from the variable that its task registered."""
+        name, hostvars = str(self._task.args.get("results", "_preflight")), self._task_vars["hostvars"]
+        found = {}
+        for host in part.plan["hosts"]:
+            answer = hostvars[host].get(name) if host in hostvars else None
+            if isinstance(answer, dict) and "host" in answer:
+                found[host] = answer
+        if not found:
+            raise SliceError(f"No host has answered the preflight: register its result as {name} on every host first.")
+        return found
+
+
+def _said(plan: Plan, verdict: Verdict) -> dict[str, Any]:
+    """The verdict as a result: an error, warnings, or neither."""
+    strict = plan["mesh"]["preflight"] == "strict"
+    parts = list(verdict.problems)
+    warnings = []
+    if verdict.shortfalls:
+        (parts if strict else warnings).append(table(plan, verdict.shortfalls))
+    if verdict.unseen:
+        warnings.append(
+            f"Minima of the mesh are not judged: {', '.join(verdict.unseen)} did not take part in this run."
+        )
+    result: dict[str, Any] = {"warnings": warnings} if warnings else {}
+    if parts:
+        result |= {"failed": True, "msg": "\n".join(parts)}
+    return result
