@@ -2,11 +2,11 @@
 
     python benchmarks/no_change.py [--rounds 5]
 
-Method: one Debian 13 VM of the testbed carries `inventories/small`. The three runs take turns, `--rounds` times after one
-warm-up; the median counts. CPU is that of the controller's process tree plus that of the whole VM during the run (so
-the mesh's own idle load is in it, alike in all three). Quote ratios; seconds differ from machine to machine. The play of
-builtin tasks is favoured: packages are one task, and what has no builtin module (release, cluster, logins, database,
-units' readiness) or holds a secret's content is left out of it or checked for its mode only.
+Method: one Debian 13 VM of the testbed carries `inventories/small`. The three runs take turns, `--rounds` times after
+one warm-up; the median counts. CPU is that of the controller's process tree plus that of the whole VM during the run
+(so the mesh's own idle load is in it, alike in all three). Quote ratios; seconds differ from machine to machine. The
+play of builtin tasks is favoured: packages are one task, and what has no builtin module (release, cluster, logins,
+database, units' readiness) or holds a secret's content is left out of it or checked for its mode only.
 """
 
 from __future__ import annotations
