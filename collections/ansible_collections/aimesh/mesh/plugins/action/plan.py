@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import Gathered, gather, sentence_list
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import Gathered, gather, inventory_name, sentence_list
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
     PlanError,
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
             plan = build_plan(gathered.inputs(self._applied(gathered)))
             path = self._write(plan, gathered)
         except PlanError as error:
-            name = str((task_vars or {}).get("inventory_dir") or "The inventory")
+            name = inventory_name((task_vars or {}).get("inventory_dir"), Path.cwd())
             return result | {"failed": True, "msg": sentence_list(error.errors, name)}
         return result | {
             "plan_path": str(path),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import Gathered, gather, sentence_list
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import Gathered, gather, inventory_name, sentence_list
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     FINGERPRINT_KEY,
@@ -31,7 +32,7 @@ class ActionModule(ActionBase):
             build_plan(gathered.inputs(None))  # no secret is generated for an inventory that cannot be deployed
             generated = self._complete(gathered)
         except PlanError as error:
-            name = str((task_vars or {}).get("inventory_dir") or "The inventory")
+            name = inventory_name((task_vars or {}).get("inventory_dir"), Path.cwd())
             return result | {"failed": True, "msg": sentence_list(error.errors, name)}
         store = gathered.store
         return result | {

@@ -22,6 +22,12 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import W
 
 PREFIX = "mesh_"
 ABSENT: Any = object()
+WORDS: dict[Any, tuple[str, ...]] = {
+    True: ("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"),
+    False: ("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"),
+    None: ("", "null", "Null", "NULL", "~"),
+}
+"""How YAML writes the values that cannot carry an origin of their own."""
 SECRETS_STAY_OUT = (
     "is an encrypted value; allowed: clear text, since the plan shows it; "
     "write it in clear text, and keep secrets in the secret store"
@@ -61,7 +67,7 @@ class _HostReader:
             if not key.startswith(PREFIX):
                 continue
             name = plain(key)
-            self._note_origin(name, key)
+            self._note_origin(name, key, holds=raw)
             value = self._value(raw, name)
             if value is not ABSENT:
                 variables[name] = value
@@ -111,16 +117,23 @@ class _HostReader:
             return None
         return None if _from_vault(value) else str(plain(value))
 
-    def _note_origin(self, path: str, value: Any) -> None:
+    def _note_origin(self, path: str, value: Any, holds: Any = ABSENT) -> None:
+        """`holds`: what a variable's name holds, when `value` is that name.
+
+        The name comes from the first definition met, not from the one that won: it only speaks for a value that cannot
+        carry an origin, and only when its line says the same.
+        """
         origin = Origin.get_tag(value)
         if origin is None:
+            return
+        if holds is not ABSENT and not (isinstance(holds, bool | None) and _word(origin, path) in WORDS[holds]):
             return
         if not origin.path:
             self.origins[path] = Where(str(origin.description))
             return
         file = Path(str(origin.path))
         shown = file.relative_to(self.base) if file.is_relative_to(self.base) else file
-        written = _written(file, origin.line_num, path) if isinstance(value, int | float) else None
+        written = _word(origin, path) if isinstance(value, int | float) else None
         self.origins[path] = Where(str(shown), origin.line_num, written)
 
 
@@ -149,7 +162,11 @@ def template_problem(error: BaseException) -> str:
         chain.append(link)
         link = link.__cause__ or link.__context__
     text = " ".join(str(part) for part in chain)
-    if any(isinstance(part, AnsibleVaultError) for part in chain) or "vault secret" in text.lower():
+    if (
+        any(isinstance(part, AnsibleVaultError) for part in chain)
+        or "undecryptable" in text
+        or "vault secret" in text.lower()
+    ):
         return CLOSED_VAULT
     undefined = re.search(r"'([^']+)' is undefined", text)
     if undefined:
@@ -171,8 +188,9 @@ def _from_vault(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(_from_vault(item) for item in value)
 
 
-def _written(file: Path, line: int | None, path: str) -> str | None:
-    """A number as its line has it: YAML reads 1.10 as 1.1."""
+def _word(origin: Any, path: str) -> str | None:
+    """A value as its line has it: YAML reads 1.10 as 1.1, and off as false."""
     key = re.split(r"[.\[]", path)[-1].rstrip("]")
-    match = re.search(rf"{re.escape(key)}\s*[:=]\s*([^\s#,}}]+)", linecache.getline(str(file), line or 0))
+    line = linecache.getline(str(origin.path), origin.line_num or 0)
+    match = re.search(rf"{re.escape(key)}[\"']?\s*[:=]\s*([^\s#,}}]*)", line)
     return match[1] if match else None

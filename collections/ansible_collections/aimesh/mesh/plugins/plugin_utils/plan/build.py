@@ -230,7 +230,7 @@ def _release(settings: Settings, releases: Releases, problems: Problems) -> dict
     if releases.any_version:
         found = found or max(releases.ids, key=version_key)
     if not found:
-        there = ", ".join(sorted({*releases.current, *releases.ids}, key=lambda item: (version_key(item), item)))
+        there = ", ".join(sorted(releases.ids if "+" in wanted else releases.current, key=version_key))
         problems.at(settings.origins).say(
             variable,
             f"is {shown(wanted)}, which is not among the releases in {releases.source} ({there}); "

@@ -85,7 +85,7 @@ def gather(task_vars: dict[str, Any], loader: Any, *, for_removal: bool = False)
 def inventory_name(inventory_dir: Any, base: Path) -> str:
     """The inventory as an operator would type it."""
     if not inventory_dir:
-        return "the inventory"
+        return "The inventory"
     path = Path(str(inventory_dir))
     return str(path.relative_to(base)) if path.is_relative_to(base) and path != base else str(path)
 

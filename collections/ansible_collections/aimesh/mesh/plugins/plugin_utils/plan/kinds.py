@@ -13,6 +13,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import P
 
 INVALID: Any = object()
 """Stands for a value that was refused; whoever holds it goes on with the default, to find the other problems too."""
+OR_LEAVE_OUT = "correct it, or leave it out to have the default"
 TRUE_WORDS = ("true", "yes", "on", "1")
 FALSE_WORDS = ("false", "no", "off", "0")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -204,12 +205,13 @@ class Fields:
             if key not in self.fields:
                 problems.say(f"{path}.{key}", unknown_key(key, self.fields))
                 continue
-            checked = self.fields[key].check(item, f"{path}.{key}", problems, remedy)
+            hint = "correct it" if key in self.required else OR_LEAVE_OUT
+            checked = self.fields[key].check(item, f"{path}.{key}", problems, hint)
             if checked is not INVALID:
                 result[key] = checked
         for key in self.required:
             if key not in value:
-                problems.say(path, f"has no {key}; allowed: {self.fields[key].allowed()}; {remedy}")
+                problems.say(path, f"has no {key}; allowed: {self.fields[key].allowed()}; add it")
         return result if all(key in result for key in self.required) else INVALID
 
 
@@ -222,6 +224,8 @@ class MapOf:
     item: Kind
     refused: MappingType[str, str] = field(default_factory=dict)
     """Key → what to do instead."""
+    known: tuple[str, ...] = ()
+    """All keys there are, where they can be listed: a near miss is then named."""
     name: str = "mapping"
 
     def allowed(self) -> str:
@@ -238,9 +242,11 @@ class MapOf:
             if key in self.refused:
                 problems.say(here, f"cannot be set here; {self.refused[key]}")
             elif not (isinstance(key, str) and re.fullmatch(self.key_pattern, key)):
-                problems.say(here, f"is not a known key; allowed: {self.key_rule}; remove or correct it")
+                meant = closest(str(key), self.known)
+                hint = f"did you mean {meant}?" if meant else f"allowed: {self.key_rule}; remove or correct it"
+                problems.say(here, f"is not a known key; {hint}")
             else:
-                checked = self.item.check(item, here, problems, remedy)
+                checked = self.item.check(item, here, problems, OR_LEAVE_OUT)
                 if checked is not INVALID:
                     result[key] = checked
         return result
@@ -271,7 +277,7 @@ class ListOf:
                 if name is not None and name in seen:
                     problems.say(
                         f"{path}[{number}].{self.unique}",
-                        f"is {shown(name)}, as that of item {seen[name]}; give each item a {self.unique} of its own",
+                        f"is {shown(name)}, as that of item {seen[name]}; give it another {self.unique}",
                     )
                 elif name is not None:
                     seen[name] = number
@@ -295,11 +301,11 @@ class OneOf:
             problems.wrong(path, value, self.allowed(), remedy)
             return INVALID
         if self.tag not in value:
-            problems.say(path, f"has no {self.tag}; allowed: {', '.join(self.variants)}; {remedy}")
+            problems.say(path, f"has no {self.tag}; allowed: {', '.join(self.variants)}; add it")
             return INVALID
         form = self.variants.get(value[self.tag]) if isinstance(value[self.tag], str) else None
         if form is None:
-            problems.wrong(f"{path}.{self.tag}", value[self.tag], ", ".join(self.variants), remedy)
+            problems.wrong(f"{path}.{self.tag}", value[self.tag], ", ".join(self.variants), "correct it")
             return INVALID
         return form.check(value, path, problems, remedy)
 

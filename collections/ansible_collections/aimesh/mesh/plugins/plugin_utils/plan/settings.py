@@ -49,7 +49,7 @@ def read_settings(inventory: InventoryInput, problems: Problems) -> Settings:
         site[variable.name] = _checked(variable, value, at_site) if is_set else variable.default
         if is_set:
             given.add(variable.name)
-        elif variable.required and not _unreadable(variable.name, inventory.hosts):
+        elif inventory.hosts and variable.required and not _unreadable(variable.name, inventory.hosts):
             at_site.say(
                 variable.name,
                 f"is not set; allowed: {variable.kind.allowed()}; set it for the group mesh, {variable.remedy}",

@@ -117,7 +117,7 @@ def _roles(inventory: InventoryInput, platform: Platform, problems: Problems) ->
         having = [name for name, own in roles.items() if role in own]
         if len(having) < least:
             problems.tell(
-                f"The group mesh_{role} has no host, and {WHAT_FOR[role]} needs one; put a host of mesh into it"
+                f"The group mesh_{role} has no host, so there is none for {WHAT_FOR[role]}; put a host of mesh into it"
             )
         elif most is not None and len(having) > most:
             problems.tell(
@@ -136,13 +136,11 @@ def _address(host: HostInput, settings: Settings, platform: Platform, problems: 
     if is_host_address(host.ansible_host):
         return str(host.ansible_host)
     if "mesh_address" not in host.variables and "mesh_address" not in host.unreadable:
-        found = (
-            "ansible_host cannot be read"
-            if host.ansible_host is None
-            else f"ansible_host is {shown(host.ansible_host)}"
-        )
+        found = "cannot be read"
+        if host.ansible_host is not None:
+            found = f"is {shown(host.ansible_host)}, which is not an IPv4 address"
         problems.tell(
-            f"The host {host.name} has no mesh_address and its {found}, not an IPv4 address; "
+            f"The host {host.name} has no mesh_address, and its ansible_host {found}; "
             "set mesh_address to the address by which the other hosts reach it"
         )
     return LOOPBACK

@@ -243,7 +243,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_services",
-        MapOf(SERVICE_PATTERN, SERVICE_RULE, SERVICE),
+        MapOf(SERVICE_PATTERN, SERVICE_RULE, SERVICE, known=SERVICES),
         "Overrides of the size profile by service. `replicas` counts over all app hosts; `exposure` is `edge` "
         "(reachable from outside), `mesh` (from the mesh's hosts) or `host` (loopback).",
         "{registry: {replicas: 2, memory_mb: 768}}",
@@ -341,7 +341,7 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_scale",
-        MapOf(SERVICE_PATTERN, SERVICE_RULE, Integer(1, 26)),
+        MapOf(SERVICE_PATTERN, SERVICE_RULE, Integer(1, 26), known=SERVICES),
         "Replicas to have from this run on.",
         "{registry: 3}",
         {},

@@ -1,0 +1,58 @@
+"""Nothing that runs is lowered or undone silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.unit.plan.sites import BASELINE, errors_of, plan_of, with_lines
+
+
+def running(tmp_path: Path, lines: str) -> dict[str, Any]:
+    return plan_of(tmp_path, with_lines(BASELINE, lines))
+
+
+def test_a_lower_version_is_refused_with_the_line_to_add(tmp_path: Path) -> None:
+    applied = running(tmp_path, 'mesh_target_version: "1.10.0"')
+    assert errors_of(tmp_path, BASELINE, applied=applied) == [
+        "mesh_version (hosts.yml:9) is 1.0.0 and the mesh runs 1.10.0; "
+        'add to the inventory: mesh_version: "1.10.0", or go back with -e mesh_accept_inventory=true.'
+    ]
+
+
+def test_the_line_that_it_says_is_accepted(tmp_path: Path) -> None:
+    applied = running(tmp_path, 'mesh_target_version: "1.10.0"')
+    assert errors_of(tmp_path, with_lines(BASELINE, 'mesh_version: "1.10.0"'), applied=applied) == []
+
+
+def test_an_undone_scale_is_refused_with_the_line_to_add(tmp_path: Path) -> None:
+    applied = running(tmp_path, "mesh_scale: {registry: 3}")
+    assert errors_of(tmp_path, BASELINE, applied=applied) == [
+        "mesh_services.registry.replicas is 1 and the mesh was scaled to 3; add to the inventory: "
+        "mesh_services: {registry: {replicas: 3}}, or undo it with -e mesh_accept_inventory=true."
+    ]
+    assert errors_of(tmp_path, with_lines(BASELINE, "mesh_services: {registry: {replicas: 3}}"), applied=applied) == []
+
+
+def test_accepting_the_inventory_lowers_and_undoes(tmp_path: Path) -> None:
+    applied = running(tmp_path, 'mesh_target_version: "1.10.0"\nmesh_scale: {registry: 3}')
+    assert len(errors_of(tmp_path, BASELINE, applied=applied)) == 2
+    assert errors_of(tmp_path, BASELINE, {"mesh_accept_inventory": True}, applied=applied) == []
+
+
+def test_a_wish_of_this_run_needs_no_acceptance(tmp_path: Path) -> None:
+    applied = running(tmp_path, 'mesh_target_version: "1.10.0"\nmesh_scale: {registry: 3}')
+    wishes = {"mesh_target_version": "1.0.0", "mesh_scale": {"registry": 1}}
+    assert errors_of(tmp_path, BASELINE, wishes, applied=applied) == []
+
+
+def test_a_higher_version_needs_no_acceptance(tmp_path: Path) -> None:
+    assert errors_of(tmp_path, with_lines(BASELINE, 'mesh_version: "1.10.0"'), applied=running(tmp_path, "")) == []
+
+
+def test_hosts_of_another_mesh_are_refused(tmp_path: Path) -> None:
+    applied = running(tmp_path, "mesh_name: other")
+    assert errors_of(tmp_path, BASELINE, applied=applied) == [
+        "mesh_name (hosts.yml:6) is 'acme' and these hosts run the mesh 'other'; "
+        "remove that one first, or take the hosts out of the inventory."
+    ]
