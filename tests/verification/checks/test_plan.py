@@ -18,6 +18,11 @@ def test_applied_plan_is_the_wanted_one(mesh: Mesh, target: Target) -> None:
     wanted = mesh.wanted["digest"]
     if applied is None:
         raise MismatchError(expected=f"applied plan {wanted}", actual="nothing was ever deployed here: no applied plan")
+    if applied.get("schema") != mesh.wanted["schema"]:
+        raise MismatchError(
+            expected=f"applied plan of schema {mesh.wanted['schema']}",
+            actual=f"schema {applied.get('schema')}, written by another release of aimesh; deploy again with this one",
+        )
     if applied.get("digest") != wanted:
         changed = differences(applied, mesh.wanted)
         shown = ", ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")

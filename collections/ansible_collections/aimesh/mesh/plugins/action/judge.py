@@ -111,7 +111,10 @@ class ActionModule(ActionBase):
             host for host in hosts if host != CONTROLLER and host not in (variables.get("ansible_play_hosts_all") or [])
         ]
         for host in absent:
-            folder.give_up(host, "it is in the applied plan, and not among the hosts of this run")
+            folder.give_up(
+                host,
+                "it is in the applied plan, and not among the hosts of this run; --limit, or gone from the inventory",
+            )
         if hosts and context["round"] < ROUNDS:
             self._answer_for_controller(folder, variables)
             return {"folder": str(folder.path), "unanswered": True, "round": context["round"]}
