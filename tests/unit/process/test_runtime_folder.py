@@ -80,7 +80,7 @@ def test_a_missing_wheel_is_named(tmp_path: Path) -> None:
 
 def test_a_program_that_does_not_run_here_is_named(tmp_path: Path) -> None:
     wheels, lock = three_wheels(tmp_path, redis="#!/bin/sh\necho 'GLIBC_9.9 not found' >&2\nexit 1\n")
-    with pytest.raises(RuntimeFolderError, match="redis-server does not run on this machine: GLIBC_9.9 not found"):
+    with pytest.raises(RuntimeFolderError, match=r"redis-server does not run .*: GLIBC_9\.9 not found"):
         install(str(tmp_path / "runtime" / "x"), wheels, lock)
     assert installed_versions(str(tmp_path / "runtime" / "x")) is None
 

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+for folder in (REPOSITORY, REPOSITORY / "tests" / "local", REPOSITORY / "collections"):
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+from local_mesh import LocalMesh, new_mesh  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def mesh() -> Iterator[LocalMesh]:
+    """A mesh of local processes, deployed once; each test leaves it healthy."""
+    with new_mesh("shared") as found:
+        outcome = found.deploy()
+        assert outcome.code == 0, outcome.output[-4000:]
+        yield found
