@@ -145,8 +145,11 @@ class VaultStore(SecretStore):
 
     def _appended(self, text: str, lines: str, names: list[str]) -> str:
         result = text + ("" if text.endswith("\n") or not text else "\n") + lines
-        before, after = self._parse(text), self._parse(result)
-        if list(after) != [*before, *names]:
+        try:
+            kept = list(self._parse(result)) == [*self._parse(text), *names]
+        except SecretStoreError:
+            kept = False
+        if not kept:
             raise SecretStoreError(
                 f"The secret store {self.path} is not a plain block of 'name: value' lines, so nothing can be added; "
                 "rewrite it in that form with ansible-vault edit."
