@@ -105,5 +105,5 @@ def test_only_the_holder_gives_the_lease_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["{}", "[]", '"x"', json.dumps({"run_id": "a"}), "{"])
 def test_a_lease_that_is_not_ours_is_an_error_that_says_what_to_do(tmp_path: Path, content: str) -> None:
     Path(lease_path(str(tmp_path))).write_text(content)
-    with pytest.raises(StateFileError, match="lease.json"):
+    with pytest.raises(StateFileError, match=r"lease\.json"):
         read_lease(str(tmp_path))

@@ -128,14 +128,15 @@ def held_ports(params: dict[str, Any]) -> list[dict[str, Any]]:
         if listener.port == wanted["port"] and overlaps(listener.address, wanted["address"])
     ]
     by_inode = owners(listener.inode for _wanted, listener in clashes)
-    found = []
+    found: dict[tuple[int, int], dict[str, Any]] = {}
     for wanted, listener in clashes:
         owner = by_inode.get(listener.inode)
         if owner is not None and is_ours(owner, units, pids, params["own_paths"]):
             continue
         who = {"pid": owner.pid, "program": owner.program, "unit": owner.unit} if owner else {"pid": 0}
-        found.append({**wanted, "address": listener.address, **who})
-    return found
+        # One process often has a socket for each family, and one complaint about it is enough.
+        found.setdefault((listener.port, who["pid"]), {**wanted, "address": listener.address, **who})
+    return list(found.values())
 
 
 def main() -> None:
