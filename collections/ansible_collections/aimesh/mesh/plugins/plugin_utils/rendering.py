@@ -76,7 +76,7 @@ def missing_secrets(plan: Plan, names: Iterable[str]) -> list[str]:
 
 def _environment(templates: Path | None) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(templates)) if templates else None,
+        loader=jinja2.FileSystemLoader([str(templates)] if templates else []),
         undefined=jinja2.StrictUndefined,
         autoescape=jinja2.select_autoescape(enabled_extensions=(), default_for_string=False),
         keep_trailing_newline=True,
