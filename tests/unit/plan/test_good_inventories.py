@@ -6,9 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import ControllerFacts
 
-from tests.unit.plan.sites import BASELINE, CONTROLLER, LOCAL, TWO_HOSTS, plan_of, with_lines
+from tests.unit.plan.sites import (
+    BASELINE,
+    CONTROLLER,
+    LOCAL,
+    ROOT,
+    TWO_HOSTS,
+    inputs_for,
+    plan_of,
+    read_site,
+    with_lines,
+)
 
 SITES = {"small": BASELINE, "local": LOCAL, "two_hosts": TWO_HOSTS}
 GOOD: list[tuple[str, str, str, str, Any]] = [
@@ -129,3 +140,15 @@ def test_without_a_version_the_newest_release_by_number_is_taken(tmp_path: Path)
 def test_an_unrelated_group_and_its_hosts_are_left_alone(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, BASELINE + "bastions:\n  hosts:\n    jump:\n      mesh_colour: blue\n")
     assert list(plan["hosts"]) == ["vm1"]
+
+
+SHIPPED = sorted(path for path in (ROOT / "inventories").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=[folder.name for folder in SHIPPED])
+def test_every_site_that_ships_has_a_plan(folder: Path) -> None:
+    assert build_plan(inputs_for(read_site(folder, {})))["mesh"]["name"]
+
+
+def test_the_sites_that_ship_are_found() -> None:
+    assert {"local", "small", "prod"} <= {folder.name for folder in SHIPPED}

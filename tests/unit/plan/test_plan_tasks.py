@@ -186,9 +186,10 @@ def test_a_bad_inventory_gives_every_sentence_and_changes_nothing(site: Site) ->
 def test_without_a_vault_password_one_error_names_every_missing_secret(site: Site) -> None:
     run = site.play(password=False)
     assert run.code != 0
+    names = ", ".join((FINGERPRINT_KEY, *SECRET_NAMES))
     assert (
-        f"The secret store {site.inventory}/secrets.yml lacks {', '.join((FINGERPRINT_KEY, *SECRET_NAMES))}, and nothing "
-        "can be kept in it: no vault password was given; pass one with --vault-password-file FILE, --ask-vault-pass or "
+        f"The secret store {site.inventory}/secrets.yml lacks {names}, and nothing can "
+        "be kept in it: no vault password was given; pass one with --vault-password-file FILE, --ask-vault-pass or "
         "ANSIBLE_VAULT_PASSWORD_FILE."
     ) in run.output
     assert "Traceback" not in run.output

@@ -157,12 +157,12 @@ def _check_addresses(hosts: list[MeshHost], inventory: InventoryInput, problems:
                 "give each host of mesh its own ansible_host or mesh_address"
             )
     by_name: dict[str, str] = {}
-    for host in inventory.hosts:
-        other = by_name.setdefault(host.name.lower(), host.name)
-        if other != host.name:
-            problems.tell(f"The hosts {other} and {host.name} have the same name but for case; rename one of them")
-        if not host.name.isascii():
+    for name in (host.name for host in inventory.hosts):
+        other = by_name.setdefault(name.lower(), name)
+        if other != name:
+            problems.tell(f"The hosts {other} and {name} have the same name but for case; rename one of them")
+        if not name.isascii():
             problems.tell(
-                f"The host name {shown(host.name)} has characters that are not ASCII; "
+                f"The host name {shown(name)} has characters that are not ASCII; "
                 "rename the host, and keep its address in ansible_host"
             )
