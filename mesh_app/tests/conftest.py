@@ -1,4 +1,4 @@
-"""Fixtures: servers once per session, meshes per module."""
+"""Fixtures: servers and two shared meshes once per session, others as a test needs them."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def redis(scratch: Path, binaries: Binaries) -> Iterator[Redis]:
 MakeMesh = Callable[..., Mesh]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def make_mesh(scratch: Path, postgresql: PostgreSQL, redis: Redis) -> Iterator[MakeMesh]:
-    """Makes meshes with databases of their own and stops their processes at the end of the module."""
+    """Makes meshes with databases of their own and stops their processes at the end."""
     made: list[Mesh] = []
 
     def make(name: str, *, auth: str = "off") -> Mesh:
@@ -70,3 +70,21 @@ def make_mesh(scratch: Path, postgresql: PostgreSQL, redis: Redis) -> Iterator[M
     yield make
     for mesh in made:
         mesh.stop()
+
+
+@pytest.fixture(scope="session")
+def open_mesh(make_mesh: MakeMesh) -> Mesh:
+    """All six services with MESH_AUTH off, shared; every test leaves it healthy."""
+    return _running(make_mesh("open"))
+
+
+@pytest.fixture(scope="session")
+def closed_mesh(make_mesh: MakeMesh) -> Mesh:
+    """All six services with MESH_AUTH on, shared; every test leaves it healthy."""
+    return _running(make_mesh("closed", auth="on"))
+
+
+def _running(mesh: Mesh) -> Mesh:
+    mesh.migrate()
+    mesh.start()
+    return mesh

@@ -29,7 +29,7 @@ def run_doctor(env: Mapping[str, str]) -> int:
         _line("policy rules", lambda: _policy(env)),
         _line("peers", lambda: _peers(env)),
         _line("postgresql", lambda: asyncio.run(_postgresql(database_login(env, "MESH_DATABASE")))),
-        _line("redis", lambda: asyncio.run(_redis(redis_login(env)))),
+        _line("redis", lambda: asyncio.run(_redis(redis_login(env), env.get("MESH_NAME") or "mesh"))),
     ]
     return 0 if all(findings) else 1
 
@@ -98,8 +98,8 @@ async def _postgresql(login: DatabaseLogin) -> str:
     return f"PostgreSQL {version.major}.{version.minor}, schema level {state.have}, wanted {state.want}"
 
 
-async def _redis(login: RedisLogin) -> str:
-    cache = Cache(login)
+async def _redis(login: RedisLogin, mesh: str) -> str:
+    cache = Cache(login, mesh)
     try:
         await cache.ping()
     except redis_cache.FAILURES as error:

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,14 @@ def http(
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
     try:
         with _OPENER.open(request, timeout=timeout) as response:
-            return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read())
+            return Answer(response.status, _headers(response.headers), response.read())
     except urllib.error.HTTPError as error:
-        return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
+        return Answer(error.code, _headers(error.headers), error.read())
+
+
+def _headers(message: Message) -> dict[str, str]:
+    """Names in lower case; a header that comes twice is joined by commas."""
+    return {name.lower(): ", ".join(message.get_all(name, [])) for name in message}
 
 
 class Mesh:
@@ -148,7 +154,7 @@ class Mesh:
             "MESH_FEDERATION_INTERVAL_SECONDS": "0.3",
             "MESH_PEERS_FILE": str(files / "peers.json"),
             "MESH_POLICY_FILE": str(files / "policy.json"),
-            "MESH_DRAIN_SECONDS": "5",
+            "MESH_DRAIN_SECONDS": "0.5",
         }
         for name, port in self.ports.items():
             env[f"MESH_URL_{name.removeprefix('api-').upper()}"] = f"http://127.0.0.1:{port}"
@@ -222,8 +228,8 @@ class Mesh:
                 return float(value)
         return None
 
-    def sql(self, statement: str) -> str:
-        return self.postgresql.sql(statement, database=self.database)
+    def sql(self, *statements: str) -> str:
+        return self.postgresql.sql(*statements, database=self.database)
 
     def stop(self, *services: str) -> None:
         names = services or tuple(self.processes)

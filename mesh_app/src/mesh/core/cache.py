@@ -32,6 +32,9 @@ class _FileCredentials(CredentialProvider):
         password = self._login.password() or ""
         return (self._login.username, password) if self._login.username else (password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
 
 def explain(error: BaseException, login: RedisLogin) -> str:
     """One sentence about a Redis failure, with what to look at; never a secret."""
@@ -47,10 +50,11 @@ def explain(error: BaseException, login: RedisLogin) -> str:
 
 
 class Cache:
-    """Redis with bounded waits; failures become ProblemError 503."""
+    """Redis with bounded waits; failures become ProblemError 503. All keys begin with `mesh:<mesh name>:`."""
 
-    def __init__(self, login: RedisLogin) -> None:
+    def __init__(self, login: RedisLogin, mesh: str) -> None:
         self.login = login
+        self._prefix = f"mesh:{mesh}:"
         options: dict[str, Any] = dict(parse_url(login.url))
         options.pop("username", None)
         if login.password_file is not None:
@@ -72,22 +76,22 @@ class Cache:
 
     async def ping(self) -> None:
         """A write and its read-back, so that a Redis that only says PONG does not count. Raises the driver's errors."""
-        key = "mesh:health"
+        key = f"{self._prefix}health"
         await self._redis.set(key, "1", ex=60)
         if await self._redis.get(key) != "1":
             raise RedisError("a value just written could not be read back")
 
     async def put_if_absent(self, key: str, value: str, seconds: float) -> bool:
-        return bool(await self._call(self._redis.set(key, value, nx=True, px=int(seconds * 1000))))
+        return bool(await self._call(self._redis.set(self._prefix + key, value, nx=True, px=int(seconds * 1000))))
 
     async def put(self, key: str, value: str, seconds: float) -> None:
-        await self._call(self._redis.set(key, value, px=int(seconds * 1000)))
+        await self._call(self._redis.set(self._prefix + key, value, px=int(seconds * 1000)))
 
     async def get(self, key: str) -> str | None:
-        return cast("str | None", await self._call(self._redis.get(key)))
+        return cast("str | None", await self._call(self._redis.get(self._prefix + key)))
 
     async def delete(self, key: str) -> None:
-        await self._call(self._redis.delete(key))
+        await self._call(self._redis.delete(self._prefix + key))
 
     async def _call(self, operation: Awaitable[Any]) -> Any:
         try:
@@ -104,7 +108,7 @@ class Lease:
 
     def __init__(self, cache: Cache, name: str, holder: str, seconds: float) -> None:
         self._cache = cache
-        self._key = f"mesh:lease:{{{name}}}"
+        self._key = f"lease:{name}"
         self._holder = holder
         self._seconds = seconds
 

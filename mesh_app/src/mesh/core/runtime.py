@@ -23,7 +23,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = Database(settings)
-        self.cache = Cache(settings.redis)
+        self.cache = Cache(settings.redis, settings.mesh)
         self.metrics = Metrics(settings.service)
         self.health = Health(settings, self.database, self.cache, wanted_level())
         self.tokens = TokenAuthenticator(settings.tokens)

@@ -40,4 +40,4 @@ class IdempotencyKeys:
 
 def _name(subject: str, key: str) -> str:
     digest = hashlib.sha256(f"{subject}\n{key}".encode()).hexdigest()
-    return f"mesh:idempotency:{digest}"
+    return f"idempotency:{digest}"

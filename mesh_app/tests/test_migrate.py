@@ -1,0 +1,172 @@
+"""`mesh migrate`: every state that a database can be in."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import MakeMesh
+from support.mesh import Mesh
+from support.servers import PostgreSQL, free_port
+
+from mesh.core.schema import load_manifest
+from mesh.migrate import LOCK_KEY
+
+HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+HEAD = load_manifest()[-1].version
+
+
+@pytest.fixture
+def mesh(make_mesh: MakeMesh, request: pytest.FixtureRequest) -> Mesh:
+    return make_mesh("m" + str(abs(hash(request.node.name)) % 10**9))
+
+
+def tables(mesh: Mesh) -> str:
+    return mesh.sql("SELECT string_agg(tablename, ',' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'")
+
+
+def test_an_empty_database_comes_to_head_and_a_second_run_does_nothing(mesh: Mesh) -> None:
+    first = mesh.command("migrate")
+    assert first.returncode == 0
+    assert "0001_registry.sql" in first.stdout
+    assert tables(mesh) == "agents,decisions,peers,samples,schema_migrations"
+    second = mesh.command("migrate")
+    assert (second.returncode, second.stdout) == (0, f"schema is at level {HEAD}; nothing to do\n")
+    assert mesh.sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'") == "mesh"
+
+
+def test_at_head_no_lock_is_taken(mesh: Mesh) -> None:
+    mesh.migrate()
+    with HeldLock(mesh):
+        assert mesh.command("migrate").returncode == 0
+        assert mesh.sql(HELD) != "0", "the lock was given back before migrate ended, so nothing was shown"
+
+
+def test_a_database_behind_head_waits_for_the_lock(mesh: Mesh) -> None:
+    mesh.migrate()
+    mesh.sql("DROP TABLE peers", f"DELETE FROM schema_migrations WHERE version = {HEAD}")
+    with HeldLock(mesh):
+        assert mesh.command("migrate").returncode == 0
+        assert mesh.sql(HELD) == "0"
+
+
+def test_two_runs_at_once_apply_each_migration_once(mesh: Mesh) -> None:
+    results: list[subprocess.CompletedProcess[str]] = []
+    threads = [threading.Thread(target=lambda: results.append(mesh.command("migrate"))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.returncode for result in results] == [0, 0, 0]
+    assert sum("applied" in result.stdout for result in results) == 1
+    assert mesh.sql("SELECT count(*) FROM schema_migrations") == str(HEAD)
+
+
+def test_a_run_killed_half_way_is_finished_by_the_next(mesh: Mesh) -> None:
+    mesh.migrate()
+    mesh.sql("DROP TABLE peers", f"DELETE FROM schema_migrations WHERE version = {HEAD}")
+    done = mesh.command("migrate")
+    assert (done.returncode, done.stdout) == (0, f"schema is at level {HEAD}; applied 0004_federation.sql\n")
+
+
+def test_a_migration_that_fails_is_rolled_back_and_named(mesh: Mesh) -> None:
+    mesh.sql("CREATE TABLE samples (id int)", "ALTER TABLE samples OWNER TO mesh")
+    done = mesh.command("migrate")
+    assert done.returncode == 1
+    assert "0002_telemetry.sql failed and was rolled back" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert mesh.sql("SELECT max(version) FROM schema_migrations") == "1"
+    mesh.sql("DROP TABLE samples")
+    assert mesh.command("migrate").returncode == 0
+
+
+def test_a_database_ahead_but_compatible_is_served_and_said_so(mesh: Mesh) -> None:
+    mesh.migrate()
+    mesh.sql(f"INSERT INTO schema_migrations (version, file, sha256, compatible_from) VALUES ({HEAD + 1}, 'x', 'x', {HEAD})")
+    done = mesh.command("migrate")
+    assert done.returncode == 0
+    assert "ahead" in done.stdout
+    mesh.start("registry")
+
+
+def test_a_database_ahead_and_incompatible_stops_migrate_and_readiness(mesh: Mesh) -> None:
+    mesh.migrate()
+    mesh.sql(f"INSERT INTO schema_migrations (version, file, sha256, compatible_from) VALUES ({HEAD + 1}, 'x', 'x', {HEAD + 1})")
+    done = mesh.command("migrate")
+    assert done.returncode == 1
+    assert "install a newer one" in done.stderr
+    mesh.start("registry", wait=False)
+    body = mesh.wait("registry", 503).json
+    assert body["schema"] == {"have": HEAD + 1, "want": HEAD, "compatible_from": HEAD + 1}
+    assert "newer release" in body["checks"]["postgresql"]["error"]
+
+
+def test_a_service_on_an_empty_database_is_not_ready_until_it_is_migrated(mesh: Mesh) -> None:
+    mesh.start("registry", wait=False)
+    assert "mesh migrate" in mesh.wait("registry", 503).json["checks"]["postgresql"]["error"]
+    assert mesh.call("GET", "registry", "/api/v1/agents").status == 503
+    mesh.migrate()
+    mesh.wait("registry", 200)
+
+
+def test_a_migration_changed_after_release_is_refused(mesh: Mesh) -> None:
+    mesh.migrate()
+    mesh.sql("UPDATE schema_migrations SET sha256 = 'other' WHERE version = 1")
+    done = mesh.command("migrate")
+    assert done.returncode == 1
+    assert "0001_registry.sql was applied to this database with another content" in done.stderr
+
+
+def test_tables_without_a_version_table_are_not_touched(mesh: Mesh) -> None:
+    mesh.migrate()
+    mesh.sql("DROP TABLE schema_migrations")
+    done = mesh.command("migrate")
+    assert done.returncode == 1
+    assert "no table schema_migrations" in done.stderr
+
+
+def test_a_wrong_password_is_one_sentence_at_once(mesh: Mesh) -> None:
+    wrong = mesh.directory / "wrong"
+    wrong.write_text("not-the-right-one-1234567890abcdefghijkl\n")
+    started = time.monotonic()
+    done = mesh.command("migrate", env={"MESH_MIGRATION_DATABASE_PASSWORD_FILE": str(wrong)})
+    assert done.returncode == 1
+    assert time.monotonic() - started < 5
+    assert len(done.stderr.splitlines()) == 1
+    assert str(wrong) in done.stderr
+
+
+def test_migrate_waits_for_the_database_as_long_as_it_is_told(mesh: Mesh, postgresql: PostgreSQL) -> None:
+    url = f"postgresql://mesh@127.0.0.1:{free_port()}/none"
+    done = mesh.command("migrate", "--wait", "1", env={"MESH_MIGRATION_DATABASE_URL": url})
+    assert done.returncode == 1
+    assert "no database after 1 s" in done.stderr
+    postgresql.stop()
+    result: list[subprocess.CompletedProcess[str]] = []
+    thread = threading.Thread(target=lambda: result.append(mesh.command("migrate", "--wait", "20")))
+    thread.start()
+    time.sleep(1)
+    postgresql.start()
+    thread.join()
+    assert result[0].returncode == 0, result[0].stderr
+
+
+class HeldLock:
+    """Holds the migration's advisory lock in a session of its own."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._thread = threading.Thread(target=lambda: mesh.sql(f"SELECT pg_advisory_lock({LOCK_KEY})", "SELECT pg_sleep(4)"))
+
+    def __enter__(self) -> None:
+        self._thread.start()
+        for _ in range(100):
+            if self._mesh.sql(HELD) != "0":
+                return
+            time.sleep(0.05)
+        raise AssertionError("the lock was never taken")
+
+    def __exit__(self, *_exception: object) -> None:
+        self._thread.join()
