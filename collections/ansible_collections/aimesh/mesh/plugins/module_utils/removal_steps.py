@@ -118,6 +118,9 @@ def drop_cluster(cluster: DebianCluster) -> None:
             raise HostChangeError(f"`{' '.join(command)}` failed: {said[-1]}")
     for path in (cluster.data_dir, cluster.config_dir):
         remove_tree(path)
+        # The folder of the version is nobody's once its last cluster has gone.
+        with contextlib.suppress(OSError):
+            Path(path).parent.rmdir()
     for log in Path("/var/log/postgresql").glob(f"postgresql-{cluster.version}-{cluster.name}.log*"):
         log.unlink()
 
