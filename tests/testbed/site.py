@@ -57,10 +57,11 @@ class Site:
 
     def verify(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
         """`bin/mesh-verify` on the site. Raises subprocess.TimeoutExpired when it hangs."""
+        program = [sys.executable, str(REPOSITORY / "bin/mesh-verify")]
         return subprocess.run(
-            [sys.executable, str(REPOSITORY / "bin/mesh-verify"), "-i", str(self.inventory), *SMALLER_MACHINE, *arguments],
-            cwd=REPOSITORY, env=playbook.environment(self.env), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=timeout, check=False,
+            [*program, "-i", str(self.inventory), *SMALLER_MACHINE, *arguments],
+            cwd=REPOSITORY, env=playbook.environment(self.env), stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=timeout, check=False,
         )  # fmt: skip
 
     def starts(self) -> dict[str, str]:
