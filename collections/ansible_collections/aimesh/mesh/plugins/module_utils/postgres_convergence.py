@@ -26,13 +26,13 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_objects impor
     seen_of,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
+    RECORD,
     PostgresError,
     WantedCluster,
     access_text,
     config_text,
 )
 
-RECORD = "postgresql.json"
 RECORD_SCHEMA = 1
 RELOAD_TIMEOUT_S = 10.0
 ABSENT, PARTIAL, KEPT, READY = "absent", "partial", "kept", "ready"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+RECORD = "postgresql.json"
+"""Name of our record of the cluster in the state directory."""
 HEADER = "# Written by aimesh from the plan; edits are overwritten.\n"
 BASELINE = {
     "timezone": "Etc/UTC",
