@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import applied_objections
+
+from tests.support.module_runner import run_module
 from tests.unit.plan.sites import BASELINE, errors_of, plan_of, with_lines
 
 
@@ -56,3 +60,19 @@ def test_hosts_of_another_mesh_are_refused(tmp_path: Path) -> None:
         "mesh_name (hosts.yml:6) is 'acme' and these hosts run the mesh 'other'; "
         "remove that one first, or take the hosts out of the inventory."
     ]
+
+
+def test_the_state_home_tells_a_new_run_what_it_must_not_undo(tmp_path: Path) -> None:
+    applied = running(tmp_path, 'mesh_target_version: "1.10.0"\nmesh_scale: {registry: 3}')
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "applied-plan.json").write_text(json.dumps(applied), encoding="utf-8")
+    me = {"run_id": "r", "operator": "o", "controller": "c", "pid": 1, "started": "1", "state_host": True}
+    begun = run_module("state", {"verb": "begin", "state_dir": str(state), **me})
+    assert [
+        sentence.split(" ")[0] for sentence in applied_objections(plan_of(tmp_path, BASELINE), begun["applied"])
+    ] == [
+        "mesh_version",
+        "mesh_services.registry.replicas",
+    ]
+    assert applied_objections(applied, begun["applied"]) == []

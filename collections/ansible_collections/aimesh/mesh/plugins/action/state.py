@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import applied_objections
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import (
     RunIdentity,
     process_started,
@@ -56,4 +57,9 @@ class ActionModule(SliceAction):
         holder = result.get("held_by")
         if holder and not args["take_over"] and holder_is_dead(holder, me):
             result = self.call(args | {"take_over": holder["run_id"]})
+        applied = result.get("applied") if args["verb"] == "begin" else None
+        objections = applied_objections(part.plan, applied) if applied else []
+        if objections:
+            self.call(args | {"verb": "abandon"})
+            raise SliceError(" ".join(objections))
         return result

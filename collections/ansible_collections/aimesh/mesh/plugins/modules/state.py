@@ -92,8 +92,8 @@ taken_over_from:
   returned: when that happened
   type: dict
 applied:
-  description: The applied plan of this host; none before the first commit.
-  returned: read
+  description: The applied plan of this host, for begin only its mesh, release and wishes; none before the first commit.
+  returned: begin, on the state host, and read
   type: dict
 digest:
   description: Digest of the plan applied to this host, after the call.
@@ -139,6 +139,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import (
 
 def begin(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
+    applied = summary(read_applied(params["state_dir"]))
     wanted = Lease(
         run_id=params["run_id"],
         operator=params["operator"],
@@ -161,12 +162,24 @@ def begin(module: AnsibleModule) -> dict[str, Any]:
             return {"held_by": as_result(error.holder), "lease": as_result(error.holder)}
         module.fail_json(msg=str(error), held_by=as_result(error.holder))
     if granted.taken_from is None:
-        return {"lease": None if module.check_mode else as_result(granted.lease)}
+        return {"lease": None if module.check_mode else as_result(granted.lease), "applied": applied}
     verb = "would be" if module.check_mode else "was"
     module.warn(f"The run lease {verb} taken over from {granted.taken_from.holder}: {granted.why}.")
     return {
         "lease": as_result(granted.taken_from if module.check_mode else granted.lease),
         "taken_over_from": as_result(granted.taken_from),
+        "applied": applied,
+    }
+
+
+def summary(applied: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What tells whether a run would lower or undo something: name, release and the scale that was wished for."""
+    if applied is None:
+        return None
+    return {
+        "mesh": {"name": applied["mesh"]["name"]},
+        "release": applied["release"],
+        "wishes": {"scale": applied["wishes"]["scale"]},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
@@ -15,31 +15,46 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 def check_applied(
-    document: Mapping[str, Any], applied: Mapping[str, Any], settings: Settings, problems: Problems
+    wanted: Mapping[str, Any], applied: Mapping[str, Any], settings: Settings, problems: Problems
 ) -> None:
-    """Refuse a lower version, and fewer replicas than an earlier `mesh_scale` made, unless this run asks for it."""
-    if settings.site["mesh_accept_inventory"]:
-        return
+    """Say every objection with file and line where known."""
     at_site = problems.at(settings.origins)
-    name, running = document["mesh"]["name"], applied["release"]["version"]
-    if applied["mesh"]["name"] != name:
-        at_site.say(
+    for path, text in _objections(wanted, applied):
+        at_site.say(path, text)
+
+
+def applied_objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> list[str]:
+    """Sentences against going from the applied plan to the wanted one; empty when nothing is lowered or undone.
+
+    Of `applied` it reads `mesh.name`, `release.version` and `wishes.scale` only.
+    """
+    return [f"{path} {text}." for path, text in _objections(wanted, applied)]
+
+
+def _objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A lower version, and fewer replicas than an earlier `mesh_scale` made, unless this run asks for it."""
+    wishes = wanted["wishes"]
+    if wishes["accept_inventory"]:
+        return
+    name, runs = wanted["mesh"]["name"], applied["mesh"]["name"]
+    if runs != name:
+        yield (
             "mesh_name",
-            f"is '{name}' and these hosts run the mesh '{applied['mesh']['name']}'; "
+            f"is '{name}' and these hosts run the mesh '{runs}'; "
             "remove that one first, or take the hosts out of the inventory",
         )
         return
-    wanted = document["release"]["version"]
-    if not settings.site["mesh_target_version"] and version_key(wanted) < version_key(running):
-        at_site.say(
+    version, running = wanted["release"]["version"], applied["release"]["version"]
+    if not wishes["target_version"] and version_key(version) < version_key(running):
+        yield (
             "mesh_version",
-            f'is {wanted} and the mesh runs {running}; add to the inventory: mesh_version: "{running}", '
+            f'is {version} and the mesh runs {running}; add to the inventory: mesh_version: "{running}", '
             "or go back with -e mesh_accept_inventory=true",
         )
     for service, replicas in applied["wishes"]["scale"].items():
-        planned = document["services"][service]["replicas"]
-        if service not in settings.site["mesh_scale"] and planned < replicas:
-            at_site.say(
+        planned = wanted["services"][service]["replicas"]
+        if service not in wishes["scale"] and planned < replicas:
+            yield (
                 f"mesh_services.{service}.replicas",
                 f"is {planned} and the mesh was scaled to {replicas}; "
                 f"add to the inventory: mesh_services: {{{service}: {{replicas: {replicas}}}}}, "
