@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import hashlib
 import multiprocessing
@@ -32,13 +33,16 @@ def process_started(pid: int) -> str:
 
 
 def controller_id() -> str:
-    """Name and machine id of this controller, and its boot: a process of an earlier boot is certainly dead."""
+    """Name, machine id, boot and process namespace of this controller: where a process number means something."""
     seen = [platform.node()]
     for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         try:
             seen.append(Path(path).read_text(encoding="utf-8").strip()[:12])
         except OSError:
             seen.append("-")
+    # Containers of one machine share all of the above, and each has process numbers of its own.
+    with contextlib.suppress(OSError):
+        seen.append(str(Path("/proc/self/ns/pid").readlink()).strip("pid:[]"))
     return ":".join(seen)
 
 
