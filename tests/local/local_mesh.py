@@ -123,7 +123,11 @@ def ask(port: int, path: str) -> tuple[int, dict[str, Any]]:
 
 
 def kernel_start(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    """When a process started, in kernel ticks; `never` for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "never"
 
 
 def below(base: Path) -> dict[int, str]:

@@ -19,6 +19,8 @@ from pathlib import Path
 DESCRIPTION = "supervisor.json"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 90.0
+HUNG_TIMEOUT_S = 3.0
+"""For a supervisord that did not even say who it is."""
 POLL_S = 0.1
 
 
@@ -77,7 +79,7 @@ def ensure_daemon(description: Description, alive: Callable[[str], str | None]) 
     identity = alive(description.socket)
     if identity == description.identity:
         return False
-    stop_daemon(description)
+    stop_daemon(description, STOP_TIMEOUT_S if identity else HUNG_TIMEOUT_S)
     _spawn(description)
     deadline = time.monotonic() + START_TIMEOUT_S
     while alive(description.socket) != description.identity:
@@ -90,10 +92,11 @@ def ensure_daemon(description: Description, alive: Callable[[str], str | None]) 
     return True
 
 
-def stop_daemon(description: Description) -> list[int]:
+def stop_daemon(description: Description, patience_s: float = STOP_TIMEOUT_S) -> list[int]:
     """Stop supervisord and every process of the mesh, with or without a supervisor; returns the pids that are gone.
 
-    Programs get their time to end: first supervisord is asked, then what an earlier one left behind, by signal.
+    Programs get their time to end: first supervisord is asked, for at most `patience_s` seconds, then what it or an
+    earlier one left behind, by signal.
     """
     gone = []
     daemons = [process for process in processes() if is_daemon(process, description)]
@@ -101,7 +104,7 @@ def stop_daemon(description: Description) -> list[int]:
         children = [process.pid for process in processes() if is_ours(process, description)]
         _signal([process.pid for process in daemons], signal.SIGTERM)
         gone += [process.pid for process in daemons]
-        if not _wait_gone(gone, STOP_TIMEOUT_S):
+        if not _wait_gone(gone, patience_s):
             _signal(gone, signal.SIGKILL)
         gone += [pid for pid in children if pid not in gone]
     for how, patience in ((signal.SIGINT, 20.0), (signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0)):
