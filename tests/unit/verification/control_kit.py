@@ -154,3 +154,14 @@ def all_processes(**values: Any) -> Change:
             process.update(values)
 
     return answer_of("processes", change)
+
+
+def both(*changes: Change) -> Change:
+    """One change after the other."""
+
+    def change(question: dict[str, Any], value: Any) -> Any:
+        for each in changes:
+            value = each(question, value)
+        return value
+
+    return change

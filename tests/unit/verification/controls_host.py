@@ -6,6 +6,7 @@ from control_kit import (
     Control,
     all_processes,
     answer_of,
+    both,
     dropped,
     everywhere,
     extra,
@@ -77,7 +78,12 @@ CONTROLS = [
         plan="local",
     ),
     Control("process.{subject}.steady", "restarted", unit("aimesh-registry@a", sample=2, MainPID="4711"), "4711"),
-    Control("process.{subject}.steady", "crashed before", unit("aimesh-registry@a", NRestarts="3"), "3 times"),
+    Control(
+        "process.{subject}.steady",
+        "crash loop",
+        both(unit("aimesh-registry@a", NRestarts="3"), all_processes(age=9.0)),
+        "3 times",
+    ),
     Control(
         "process.{subject}.steady",
         "restarted",

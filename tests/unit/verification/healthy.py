@@ -151,7 +151,8 @@ class HealthyMesh:
     def _processes(self, host: str, _: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return {
             str(self._pid(host, unit)): {
-                "ppid": 1, "comm": unit[:15], "user": 990, "state": "S", "started": STARTED, "unit": f"{unit}.service",
+                "ppid": 1, "comm": unit[:15], "user": 990, "state": "S", "started": STARTED,
+                "age": 3600.0, "unit": f"{unit}.service",
             }
             for unit in self.units[host]
         }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from control_kit import Control
+from control_kit import Control, unit
 from controls import CONTROLS
 from healthy import judge, plan_of
 from vocabulary.check import CATALOGUE
@@ -59,3 +59,15 @@ def test_a_site_that_forbids_writes_is_not_written_to_and_not_called_proven() ->
     assert all("mesh_verify_writes" in result["actual"] for result in results if result["status"] == "skip")
     posts = [step for question in asked for step in question.get("steps", []) if step.get("method") != "GET"]
     assert all(step["json"] == {} and "token" not in step for step in posts)
+
+
+def test_a_restart_of_last_week_is_history() -> None:
+    results = judge(plan_of("small"), unit("aimesh-registry@a", NRestarts="1"))
+    assert {result["status"] for result in results} == {"pass", "not_applicable"}
+
+
+def test_what_one_run_wants_is_no_difference_between_plans() -> None:
+    wanted = plan_of("small", verify__writes=False)
+    assert "plan.applied" not in [
+        result["id"] for result in judge(plan_of("small"), wanted=wanted) if result["status"] == "fail"
+    ]

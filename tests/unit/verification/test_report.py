@@ -14,6 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.conclusio
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.html import page
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.junit import junit
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.report import (
+    AREAS,
     CheckResult,
     ClaimVerdict,
     Report,
@@ -23,6 +24,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.report im
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.terminal import table
 from healthy import RUN_ID, plan_of
+from vocabulary.check import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[3]
 EVIL = '<script>alert(1)</script>\x00 & "quoted"'
@@ -168,3 +170,11 @@ def test_the_conclusion_binds_checks_to_claims() -> None:
     assert concluded.checks[0].claims == ("applied-plan",)
     assert (concluded.duration_s, concluded.planned, concluded.mesh) == (2.5, 1, "acme")
     assert [claim.verdict for claim in concluded.claims].count("proven") == 1
+
+
+def test_causes_come_before_consequences_and_every_area_has_its_place() -> None:
+    areas = {check.area for check, _ in CATALOGUE.values()}
+    assert areas == set(AREAS)
+    keys = [{"id": f"{area}.a.b", "host": "h", "instance": ""} for area in ("smoke", "health", "process")]
+    rows = completed(keys, [], [], rounds=1)
+    assert [row["id"].partition(".")[0] for row in rows] == ["process", "health", "smoke"]

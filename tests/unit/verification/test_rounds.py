@@ -101,3 +101,14 @@ def test_questions_and_answers_are_private_and_name_secrets_without_holding_them
     answer(folder, plan)
     assert oct(folder.path.stat().st_mode & 0o777) == "0o700"
     assert oct((folder.path / "answers" / "vm1.json").stat().st_mode & 0o777) == "0o600"
+
+
+def test_an_edge_that_is_silent_because_its_host_is_dead_is_not_checked_rather_than_failed(
+    folder: RunFolder, plan: dict[str, Any]
+) -> None:
+    one_pass(folder)
+    silent = {key: {"error": "no answer within 3 s"} for key in folder.questions("@controller")}
+    folder.add_answers("@controller", silent)
+    folder.give_up("vm1", "timed out")
+    one_pass(folder)
+    assert "fail" not in {result["status"] for result in folder.results["results"]}

@@ -31,6 +31,8 @@ def test_instance_is_healthy(mesh: Mesh, target: Target) -> None:
 def test_endpoint_is_healthy(mesh: Mesh, target: Target) -> None:
     edge = target.data["exposure"] == "edge"
     vantage = mesh.controller if edge else mesh.host(target.host)
+    # A port that does not answer on a host that cannot be reached at all says nothing of the service.
+    mesh.answers.require_reachable(target.host)
     answer = vantage.http(
         **mesh.request("GET", f"{target.data['url']}/health", anonymous=True), expected="200 from /health"
     )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import RUN_SCOPED
 from vocabulary.check import Target, check
 from vocabulary.mesh import Mesh
 from vocabulary.outcome import MismatchError
 from vocabulary.targets import each_host, whole_mesh
 
 SHOWN = 5
+NOT_COMPARED = set(RUN_SCOPED)
+"""What one run wants does not make another mesh."""
 
 
 @check("plan.applied", "Applied plan is the one the inventory gives now", targets=whole_mesh, hint="plan")
@@ -44,7 +47,7 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
     """Paths at which two documents differ, with both values, sorted; the digest itself is left out."""
     if isinstance(one, dict) and isinstance(other, dict):
         found = []
-        for key in sorted({*one, *other} - ({"digest"} if not path else set())):
+        for key in sorted({*one, *other} - (NOT_COMPARED if not path else set())):
             found += differences(one.get(key), other.get(key), f"{path}.{key}" if path else str(key))
         return found
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):

@@ -8,6 +8,8 @@ from vocabulary.outcome import MismatchError, NotApplicableError, require, requi
 from vocabulary.targets import each_instance, each_unit
 
 CLOCK_SLACK_S = 2.0
+RECENT_S = 300
+"""A restart longer ago than this is history; a process that keeps crashing does not get that old."""
 
 
 @check(
@@ -44,10 +46,11 @@ def test_process_does_not_restart(mesh: Mesh, target: Target) -> None:
     require("main process", later.pid, first.pid)
     require("start of the main process", later.started, first.started)
     require("restarts", later.restarts, first.restarts)
-    if later.restarts:
+    process = host.processes().get(str(first.pid))
+    if later.restarts and process is not None and process["age"] < RECENT_S:
         raise MismatchError(
-            expected="0 restarts since its last start on purpose",
-            actual=f"{target.unit} was restarted {later.restarts} times",
+            expected=f"no restart by its supervisor within the last {RECENT_S / 60:g} minutes",
+            actual=f"{target.unit} was restarted {later.restarts} times, the last time {process['age']:.0f} s ago",
         )
 
 

@@ -36,8 +36,7 @@ class Answers:
 
         Raises UnansweredError until a round has brought it, NotCheckedError when none can.
         """
-        if host in self.unreachable:
-            raise NotCheckedError(f"not checked: host unreachable ({self.unreachable[host]})", "an answer of the host")
+        self.require_reachable(host)
         key = key_of(question)
         answer = self.given.get(host, {}).get(key)
         if answer is None:
@@ -47,6 +46,11 @@ class Answers:
             raise NotCheckedError(f"not checked: {answer['error']}")
         self.slowest = max(self.slowest, float(answer.get("seconds", 0.0)))
         return answer
+
+    def require_reachable(self, host: str) -> None:
+        """Raises NotCheckedError for a host that was given up."""
+        if host in self.unreachable:
+            raise NotCheckedError(f"not checked: host unreachable ({self.unreachable[host]})", "an answer of the host")
 
     def restart_clock(self) -> None:
         self.slowest = 0.0

@@ -42,7 +42,7 @@ class Mesh:
 
     @property
     def probe_timeout(self) -> float:
-        return float(self.plan["verify"]["probe_timeout_s"])
+        return float(self.wanted["verify"]["probe_timeout_s"])
 
     @property
     def writes(self) -> bool:

@@ -63,8 +63,8 @@ class Run:
                 "check": check.id,
                 "status": "pass" if outcome is None else outcome.status,
                 "seconds": round(self.mesh.answers.slowest, 3),
-                "expected": "" if outcome is None else outcome.expected,
-                "actual": "" if outcome is None else outcome.actual,
+                "expected": "" if outcome is None else one_line(outcome.expected),
+                "actual": "" if outcome is None else one_line(outcome.actual),
                 "hint": (outcome.hint or self.hint(check, target)) if bad and outcome is not None else "",
             }
         )
@@ -89,6 +89,11 @@ class Run:
             "areas": sorted({check.area for check, _ in CATALOGUE.values()}),
         }
         (self.folder / "results.json").write_text(json.dumps(document, sort_keys=True), encoding="utf-8")
+
+
+def one_line(text: str) -> str:
+    """What a service said may hold line breaks; a table has none."""
+    return " ".join(text.split())
 
 
 def key(check: Check, target: Target) -> dict[str, str]:

@@ -32,8 +32,8 @@ def answer_scenario(question: Question, environment: Environment) -> dict[str, A
     step's answer; a step whose reference is missing says so in `error` and is not sent. `metric` makes `value` the sum
     of that metric's samples in a Prometheus text; `field` (dotted path) makes it a field of the JSON body.
     `until_above` names an earlier step with a `value`: the request is repeated until this step's value is greater, for
-    as long as one probe may take, since what a service caches for a second is no failure. The first step that cannot connect ends the
-    story, so that a frozen service costs its timeout once.
+    as long as one probe may take, since what a service caches for a second is no failure. The first step that cannot
+    connect ends the story, so that a frozen service costs its timeout once.
     """
     seen: dict[str, dict[str, Any]] = {}
     attempt = float(question.get("step_timeout", environment.timeout))

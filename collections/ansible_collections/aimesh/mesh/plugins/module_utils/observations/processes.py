@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)", re.MULTILINE)
 
 
 def answer_processes(_question: Question, _environment: Environment) -> dict[str, dict[str, Any]]:
-    """pid (as text) → `{"ppid", "comm", "user", "state", "started", "unit"}` of every process.
+    """pid (as text) → `{"ppid", "comm", "user", "state", "started", "age", "unit"}` of every process.
 
-    `started` is the wall-clock time of its start in seconds. Command lines and environments are not told: they may hold
-    what other programs keep secret.
+    `started` is the wall-clock time of its start in seconds, `age` the seconds since. Command lines and environments are
+    not told: they may hold what other programs keep secret.
     """
     boot = _boot_time()
     table = {}
@@ -87,12 +88,14 @@ def _process(pid: int, boot: float) -> dict[str, Any] | None:
     except OSError:
         return None
     units = _UNIT.findall(cgroup)
+    started = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return {
         "ppid": int(fields[1]),
         "comm": comm,
         "user": user,
         "state": fields[0],
-        "started": round(boot + int(fields[19]) / os.sysconf("SC_CLK_TCK"), 2),
+        "started": round(started, 2),
+        "age": round(time.time() - started, 2),
         "unit": units[-1] if units else None,
     }
 

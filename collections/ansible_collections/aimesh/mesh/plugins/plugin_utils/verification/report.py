@@ -10,6 +10,20 @@ from typing import Any
 
 SCHEMA = 1
 STATUSES = ("pass", "fail", "skip", "not_applicable", "error")
+AREAS = (
+    "plan",
+    "process",
+    "postgresql",
+    "redis",
+    "health",
+    "network",
+    "access",
+    "smoke",
+    "files",
+    "secrets",
+    "harness",
+)
+"""Causes before consequences, so that the first line an operator reads is the one to act on."""
 PASSED, FAILED, NOT_CHECKED = 0, 1, 2
 
 
@@ -110,7 +124,7 @@ def completed(
     waiting: Iterable[Mapping[str, str]],
     rounds: int,
 ) -> list[dict[str, Any]]:
-    """Results in planned order, with an error for every planned one that is missing or still waits for answers."""
+    """Results by area, with an error for every planned one that is missing or still waits for answers."""
     found = {_key(result): dict(result) for result in results}
     unanswered = {_key(each) for each in waiting}
     complete = []
@@ -129,7 +143,12 @@ def completed(
                 "hint": "a defect of the harness",
             }
         complete.append(found[key])
-    return complete
+    return sorted(complete, key=lambda row: _rank(row["id"]))
+
+
+def _rank(check_id: str) -> int:
+    area = check_id.partition(".")[0]
+    return AREAS.index(area) if area in AREAS else len(AREAS)
 
 
 def _key(result: Mapping[str, Any]) -> tuple[str, str, str]:
