@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import FINGERPRINT_KEY, SECRET_NAMES
 
 from tests.unit.plan.sites import BASELINE, LOCAL, TWO_HOSTS, with_lines
@@ -228,3 +229,33 @@ def test_an_unknown_option_is_refused(site: Site) -> None:
     run = site.play()
     assert run.code != 0
     assert "Unknown option builddir; this task takes applied_plan, build_dir, for_removal." in run.output
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            BASELINE.replace("  vars:", "    vm1:\n      ansible_host: 192.0.2.11\n  vars:"),
+            "Found duplicate mapping key 'vm1'.",
+        ),
+        ("mesh:\n  hosts:\n   - vm1: {\n", "YAML parsing failed"),
+    ],
+    ids=["host_written_twice", "not_yaml"],
+)
+def test_an_inventory_that_cannot_be_read_stops_the_run(text: str, reason: str, site: Site) -> None:
+    site.write(text)
+    run = site.play()
+    assert run.code != 0
+    assert reason in run.output
+    assert "No inventory was parsed" in run.output
+
+
+def test_every_playbook_plans_on_all_hosts_so_that_a_missing_group_mesh_is_an_error() -> None:
+    planning = [play for path in sorted((ROOT / "playbooks").glob("*.yml")) for play in plays_that_plan(path)]
+    assert len(planning) >= 5
+    assert {play["hosts"] for play in planning} == {"all"}
+
+
+def plays_that_plan(path: Path) -> list[dict[str, Any]]:
+    plays: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return [play for play in plays if any("aimesh.mesh.plan" in task for task in play.get("tasks", []))]
