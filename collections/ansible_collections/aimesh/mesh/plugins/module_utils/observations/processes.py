@@ -19,8 +19,8 @@ _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)", re.MULTILINE)
 def answer_processes(_question: Question, _environment: Environment) -> dict[str, dict[str, Any]]:
     """pid (as text) → `{"ppid", "comm", "user", "state", "started", "age", "unit"}` of every process.
 
-    `started` is the wall-clock time of its start in seconds, `age` the seconds since. Command lines and environments are
-    not told: they may hold what other programs keep secret.
+    `started` is the wall-clock time of its start in seconds, `age` the seconds since. Command lines and environments
+    are not told: they may hold what other programs keep secret.
     """
     boot = _boot_time()
     table = {}
