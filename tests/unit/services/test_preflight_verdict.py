@@ -92,7 +92,7 @@ def test_every_shortfall_is_in_one_table() -> None:
         "  vCPUs          2        8        vm1: 2\n"
         "  memory         2 GB     16 GB    vm1: 2 GB\n"
         "  disk for data  30.5 GB  100 GB   vm1: 30.5 GB\n"
-        "Add to the hosts, choose a smaller mesh_size, or set mesh_preflight: warn to go on all the same."
+        "Add to the hosts or choose a smaller mesh_size; mesh_preflight: warn would go on all the same."
     )
 
 
@@ -104,6 +104,7 @@ def test_strict_fails_on_a_shortfall_and_warn_says_it_and_goes_on() -> None:
     lenient["mesh"]["preflight"] = "warn"
     warned = _said(lenient, verdict)
     assert "failed" not in warned and "vCPUs" in warned["warnings"][0]
+    assert warned["warnings"][0].endswith("mesh_preflight: warn goes on all the same.")
 
 
 def test_warn_does_not_excuse_another_system() -> None:

@@ -11,6 +11,10 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 TOLERANCE = 0.93
 """A machine of 16 GB shows less than 16384 MiB, a disk of 100 GB less: firmware and file system take some."""
 ANY_SYSTEM = "any"
+WAY_ON = {
+    "strict": "mesh_preflight: warn would go on all the same",
+    "warn": "mesh_preflight: warn goes on all the same",
+}
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def table(plan: Plan, found: tuple[Shortfall, ...]) -> str:
     return (
         f"The hosts of {plan['mesh']['name']} have less than size {plan['mesh']['size']} needs for the whole mesh:\n"
         + "\n".join(lines)
-        + "\nAdd to the hosts, choose a smaller mesh_size, or set mesh_preflight: warn to go on all the same."
+        + f"\nAdd to the hosts or choose a smaller mesh_size; {WAY_ON[plan['mesh']['preflight']]}."
     )
 
 
