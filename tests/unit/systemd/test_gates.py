@@ -46,7 +46,9 @@ def test_a_unit_that_came_or_went_counts_too() -> None:
 def test_what_a_removal_left_is_named_by_kind() -> None:
     nothing: frozenset[str] = frozenset()
     bare = footprint.Footprint(frozenset({"/etc"}), nothing, frozenset({"root"}), nothing, nothing)
-    left = footprint.Footprint(frozenset({"/etc", "/etc/aimesh"}), nothing, frozenset({"root", "aimesh"}), nothing, nothing)
+    left = footprint.Footprint(
+        frozenset({"/etc", "/etc/aimesh"}), nothing, frozenset({"root", "aimesh"}), nothing, nothing
+    )
     assert left.left_over(bare) == ["paths /etc/aimesh", "users aimesh"]
     assert bare.left_over(bare) == []
 

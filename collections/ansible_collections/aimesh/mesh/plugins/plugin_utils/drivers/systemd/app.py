@@ -13,6 +13,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environmen
     service_environment,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
+    READY_S,
     USER,
     config,
     quoted,
@@ -151,7 +152,9 @@ def _instance_unit(plan: Plan, instance: dict[str, Any]) -> Unit:
         files=(unit_path(instance["unit"]), *loaded),
         release=release,
         ready=Readiness(
-            url=f"http://{reachable(instance['bind'])}:{instance['port']}/health/ready", version=release, timeout_s=60
+            url=f"http://{reachable(instance['bind'])}:{instance['port']}/health/ready",
+            version=release,
+            timeout_s=READY_S,
         ),
     )
 

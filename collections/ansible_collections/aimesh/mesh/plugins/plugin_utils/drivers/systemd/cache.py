@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
+    READY_S,
     config,
     reachable,
     unit_file,
@@ -44,7 +45,7 @@ def render(plan: Plan, host: str) -> Part:
             Unit(
                 name=UNIT,
                 files=(unit_path(UNIT), conf, acl),
-                ready=Readiness(tcp=(reachable(redis["listen"][0]), redis["port"]), timeout_s=30),
+                ready=Readiness(tcp=(reachable(redis["listen"][0]), redis["port"]), timeout_s=READY_S),
             ),
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
+    READY_S,
     config,
     reachable,
     unit_file,
@@ -72,7 +73,7 @@ def render(plan: Plan, host: str) -> Part:
                 ready=Readiness(
                     url=f"http://{reachable(first['bind'])}:{first['port']}/health/ready",
                     version=plan["release"]["id"],
-                    timeout_s=90,
+                    timeout_s=READY_S,
                 ),
                 reload=True,
             ),

@@ -10,6 +10,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import ANY_
 UNITS = "/etc/systemd/system"
 PRESET = "/etc/systemd/system-preset/10-aimesh.preset"
 USER = "aimesh"
+READY_S = 180
+"""How long a unit may take to become ready on a busy machine; one that keeps crashing is given up on at once."""
 
 
 def config(plan: Plan, *names: str) -> str:
