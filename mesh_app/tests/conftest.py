@@ -69,6 +69,8 @@ def make_mesh(scratch: Path, postgresql: PostgreSQL, redis: Redis) -> Iterator[M
 
     yield make
     for mesh in made:
+        mesh.signal_stop()
+    for mesh in made:
         mesh.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -33,10 +34,17 @@ def mesh(closed_mesh: Mesh) -> Mesh:
 
 
 @pytest.mark.parametrize(("service", "method", "path", "body"), WRITES)
-def test_a_write_without_a_token_is_401_and_changes_nothing(mesh: Mesh, service: str, method: str, path: str, body: Any) -> None:
+def test_a_write_without_a_token_is_401_and_changes_nothing(
+    mesh: Mesh, service: str, method: str, path: str, body: Any
+) -> None:
     rows = "SELECT (SELECT count(*) FROM agents) + (SELECT count(*) FROM decisions)"
     before = mesh.sql(rows)
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Basic eDp5"},
+        {"Authorization": "Bearer"},
+    ):
         answer = mesh.call(method, service, path, body, **headers)
         assert answer.status == 401
         assert answer.headers["content-type"] == "application/problem+json"
@@ -46,7 +54,9 @@ def test_a_write_without_a_token_is_401_and_changes_nothing(mesh: Mesh, service:
 
 
 @pytest.mark.parametrize(("service", "method", "path", "body"), WRITES)
-def test_a_reader_s_write_is_403_and_says_which_roles_may(mesh: Mesh, service: str, method: str, path: str, body: Any) -> None:
+def test_a_reader_s_write_is_403_and_says_which_roles_may(
+    mesh: Mesh, service: str, method: str, path: str, body: Any
+) -> None:
     answer = mesh.call(method, service, path, body, token="reader")
     assert answer.status == 403
     assert "verify" in answer.json["detail"]
@@ -106,10 +116,12 @@ def test_a_reader_cannot_hide_requests_from_the_metrics(mesh: Mesh) -> None:
 
 
 def test_no_token_or_password_is_in_a_log_or_a_process_s_environment(mesh: Mesh) -> None:
-    secrets = [*TOKENS.values(), *(p.read_text().strip() for p in (mesh.directory / "db_app", mesh.directory / "redis"))]
+    secrets = [
+        *TOKENS.values(),
+        *(p.read_text().strip() for p in (mesh.directory / "db_app", mesh.directory / "redis")),
+    ]
     for service, process in mesh.processes.items():
         seen = mesh.log(service).read_text()
         for part in ("environ", "cmdline"):
-            with open(f"/proc/{process.pid}/{part}") as file:
-                seen += file.read()
+            seen += Path(f"/proc/{process.pid}/{part}").read_text()
         assert not [secret for secret in secrets if secret in seen]

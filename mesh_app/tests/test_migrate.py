@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from conftest import MakeMesh
@@ -15,6 +17,7 @@ from mesh.core.schema import load_manifest
 from mesh.migrate import LOCK_KEY
 
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 HEAD = load_manifest()[-1].version
 
 
@@ -47,9 +50,14 @@ def test_at_head_no_lock_is_taken(mesh: Mesh) -> None:
 def test_a_database_behind_head_waits_for_the_lock(mesh: Mesh) -> None:
     mesh.migrate()
     mesh.sql("DROP TABLE peers", f"DELETE FROM schema_migrations WHERE version = {HEAD}")
+    results: list[subprocess.CompletedProcess[str]] = []
+    thread = threading.Thread(target=lambda: results.append(mesh.command("migrate")))
     with HeldLock(mesh):
-        assert mesh.command("migrate").returncode == 0
-        assert mesh.sql(HELD) == "0"
+        thread.start()
+        until(lambda: mesh.sql(WAITING) == "1")
+        assert not results
+    thread.join()
+    assert results[0].returncode == 0
 
 
 def test_two_runs_at_once_apply_each_migration_once(mesh: Mesh) -> None:
@@ -84,7 +92,7 @@ def test_a_migration_that_fails_is_rolled_back_and_named(mesh: Mesh) -> None:
 
 def test_a_database_ahead_but_compatible_is_served_and_said_so(mesh: Mesh) -> None:
     mesh.migrate()
-    mesh.sql(f"INSERT INTO schema_migrations (version, file, sha256, compatible_from) VALUES ({HEAD + 1}, 'x', 'x', {HEAD})")
+    mesh.sql(f"INSERT INTO schema_migrations VALUES ({HEAD + 1}, 'x', 'x', {HEAD})")
     done = mesh.command("migrate")
     assert done.returncode == 0
     assert "ahead" in done.stdout
@@ -93,7 +101,7 @@ def test_a_database_ahead_but_compatible_is_served_and_said_so(mesh: Mesh) -> No
 
 def test_a_database_ahead_and_incompatible_stops_migrate_and_readiness(mesh: Mesh) -> None:
     mesh.migrate()
-    mesh.sql(f"INSERT INTO schema_migrations (version, file, sha256, compatible_from) VALUES ({HEAD + 1}, 'x', 'x', {HEAD + 1})")
+    mesh.sql(f"INSERT INTO schema_migrations VALUES ({HEAD + 1}, 'x', 'x', {HEAD + 1})")
     done = mesh.command("migrate")
     assert done.returncode == 1
     assert "install a newer one" in done.stderr
@@ -158,15 +166,23 @@ class HeldLock:
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
-        self._thread = threading.Thread(target=lambda: mesh.sql(f"SELECT pg_advisory_lock({LOCK_KEY})", "SELECT pg_sleep(4)"))
+        self._thread = threading.Thread(target=self._hold)
+
+    def _hold(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._mesh.sql(f"SELECT pg_advisory_lock({LOCK_KEY})", "SELECT pg_sleep(30)")
 
     def __enter__(self) -> None:
         self._thread.start()
-        for _ in range(100):
-            if self._mesh.sql(HELD) != "0":
-                return
-            time.sleep(0.05)
-        raise AssertionError("the lock was never taken")
+        until(lambda: self._mesh.sql(HELD) == "1")
 
     def __exit__(self, *_exception: object) -> None:
+        self._mesh.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'")
         self._thread.join()
+
+
+def until(claim: Callable[[], bool], timeout: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)

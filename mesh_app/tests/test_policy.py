@@ -22,7 +22,9 @@ def mesh(open_mesh: Mesh) -> Mesh:
 
 
 def evaluate(mesh: Mesh, prompt: str, **context: Any) -> Answer:
-    return mesh.call("POST", "policy", "/api/v1/evaluate", {"request": {"prompt": prompt}, "context": {"user_id": "test", **context}})
+    return mesh.call(
+        "POST", "policy", "/api/v1/evaluate", {"request": {"prompt": prompt}, "context": {"user_id": "test", **context}}
+    )
 
 
 @pytest.fixture

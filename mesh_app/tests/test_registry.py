@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from uuid import uuid4
 
@@ -39,14 +38,19 @@ def test_an_agent_posted_to_the_gateway_is_a_row_in_the_registry_in_graphql_and_
     assert mesh.sql(f"SELECT name FROM agents WHERE id = '{record['id']}'") == record["name"]
     assert graphql(mesh, "{ agents { count } }")["agents"]["count"] == before + 1
     assert mesh.call("GET", "registry", "/api/v1/agents/count").json == {"count": before + 1}
-    names = {item["name"] for item in graphql(mesh, "{ agents(first: 200) { items { id name type vendor model } } }")["agents"]["items"]}
+    names = {
+        item["name"]
+        for item in graphql(mesh, "{ agents(first: 200) { items { id name type vendor model } } }")["agents"]["items"]
+    }
     assert record["name"] in names
-    assert int(mesh.sql("SELECT count(*) FROM agents WHERE deleted_at IS NULL AND namespace <> 'aimesh-verify'")) == before + 1
+    assert (
+        int(mesh.sql("SELECT count(*) FROM agents WHERE deleted_at IS NULL AND namespace <> 'aimesh-verify'"))
+        == before + 1
+    )
 
 
 def test_the_agents_gauge_is_the_number_of_rows_on_every_service(mesh: Mesh) -> None:
     create(mesh)
-    time.sleep(1.1)  # longer than a count may be shared between scrapes
     rows = float(mesh.sql("SELECT count(*) FROM agents WHERE deleted_at IS NULL AND namespace <> 'aimesh-verify'"))
     assert {mesh.metric(service, "ai_mesh_agents_total") for service in SERVICES} == {rows}
 
@@ -104,7 +108,9 @@ def test_filters_and_search_narrow_the_list_and_the_count(mesh: Mesh) -> None:
     ):
         found = mesh.call("GET", "api-gateway", f"/api/v1/agents?namespace=search&{query}").json["items"]
         assert [item["name"] for item in found] == names, query
-        assert mesh.call("GET", "registry", f"/api/v1/agents/count?namespace=search&{query}").json["count"] == len(names)
+        assert mesh.call("GET", "registry", f"/api/v1/agents/count?namespace=search&{query}").json["count"] == len(
+            names
+        )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,9 @@ def test_filters_and_search_narrow_the_list_and_the_count(mesh: Mesh) -> None:
         (b"x" * (1024 * 1024 + 1), 413, "1048576"),
     ],
 )
-def test_a_body_that_does_not_fit_is_refused_with_a_sentence_that_names_the_place(mesh: Mesh, body: Any, status: int, word: str) -> None:
+def test_a_body_that_does_not_fit_is_refused_with_a_sentence_that_names_the_place(
+    mesh: Mesh, body: Any, status: int, word: str
+) -> None:
     answer = mesh.call("POST", "registry", "/api/v1/agents", body)
     assert answer.status == status
     assert word in answer.json["detail"]
@@ -197,15 +205,21 @@ def test_a_bad_graphql_query_is_answered_400_with_the_reason(mesh: Mesh, query: 
     assert answer.json["errors"][0]["message"]
 
 
-def test_a_stopped_registry_makes_the_gateway_answer_502_and_name_it_and_its_rows_outlive_the_restart(mesh: Mesh) -> None:
+def test_a_stopped_registry_makes_the_gateway_answer_502_and_name_it_and_its_rows_outlive_the_restart(
+    mesh: Mesh,
+) -> None:
     record = create(mesh)
     mesh.stop("registry")
     answer = mesh.call("GET", "api-gateway", "/api/v1/agents")
     assert answer.status == 502
     assert "registry" in answer.json["detail"]
     assert mesh.call("POST", "api-gateway", "/graphql", {"query": "{ agents { count } }"}).status == 502
-    errors = mesh.metric("api-gateway", 'ai_mesh_errors_total{method="GET",route="/api/v1/agents",service="api-gateway",status="502"}')
-    requests = mesh.metric("api-gateway", 'ai_mesh_requests_total{method="GET",route="/api/v1/agents",service="api-gateway",status="502"}')
+    errors = mesh.metric(
+        "api-gateway", 'ai_mesh_errors_total{method="GET",route="/api/v1/agents",service="api-gateway",status="502"}'
+    )
+    requests = mesh.metric(
+        "api-gateway", 'ai_mesh_requests_total{method="GET",route="/api/v1/agents",service="api-gateway",status="502"}'
+    )
     assert errors == requests == 1
     mesh.start("registry")
     assert mesh.call("GET", "api-gateway", f"/api/v1/agents/{record['id']}").json == record

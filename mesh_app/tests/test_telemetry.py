@@ -71,7 +71,9 @@ def test_nothing_acceptable_is_answered_with_the_reason(mesh: Mesh, body: Any, s
 
 def test_since_and_timestamp_bound_the_aggregate(mesh: Mesh) -> None:
     for stamp, value in (("2026-01-01T00:00:00Z", 1), ("2026-01-02T01:00:00+01:00", 2)):
-        mesh.call("POST", "telemetry", "/api/v1/metrics", {**SAMPLE, "agent_id": "since", "value": value, "timestamp": stamp})
+        mesh.call(
+            "POST", "telemetry", "/api/v1/metrics", {**SAMPLE, "agent_id": "since", "value": value, "timestamp": stamp}
+        )
     assert aggregate(mesh, "since", "&since=2026-01-02T00:00:00Z")["sum"] == 2
     assert aggregate(mesh, "since", "&since=2026-01-02T00:00:00%2B00:00")["sum"] == 2
     assert mesh.call("GET", "telemetry", "/api/v1/metrics/aggregate?since=soon").status == 400
@@ -79,7 +81,9 @@ def test_since_and_timestamp_bound_the_aggregate(mesh: Mesh) -> None:
 
 def test_harness_samples_are_seen_only_when_asked_for_and_purged_by_run(mesh: Mesh) -> None:
     run = f"run-{uuid4()}"
-    mesh.call("POST", "telemetry", "/api/v1/metrics", {**SAMPLE, "agent_id": "h", "namespace": "aimesh-verify", "run_id": run})
+    mesh.call(
+        "POST", "telemetry", "/api/v1/metrics", {**SAMPLE, "agent_id": "h", "namespace": "aimesh-verify", "run_id": run}
+    )
     assert aggregate(mesh, "h")["count"] == 0
     assert aggregate(mesh, "h", "&namespace=aimesh-verify")["count"] == 1
     assert mesh.call("GET", "telemetry", f"/api/v1/verify-records?run_id={run}").json["total"] == 1

@@ -55,7 +55,7 @@ def _auth(env: Mapping[str, str]) -> str:
         digest = hashlib.sha256(token.encode()).hexdigest()
         if not any(entry.sha256 == digest and entry.role == "service" for entry in entries):
             raise ConfigError(
-                "the token in MESH_SERVICE_TOKEN_FILE is not in MESH_TOKENS_FILE with role service; deploy both together."
+                "the token in MESH_SERVICE_TOKEN_FILE is not a service of MESH_TOKENS_FILE; deploy both together."
             )
     return f"on, {len(entries)} callers"
 

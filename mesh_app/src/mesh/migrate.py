@@ -79,23 +79,25 @@ def read_script(migration: Migration) -> str:
 
 
 def judge(migrations: Sequence[Migration], applied: Sequence[Mapping[str, Any]]) -> str | None:
-    """A sentence when nothing is to be done, None when migrations are missing; raises MigrationError when they cannot be applied.
+    """A sentence when nothing is to be done, None when migrations are missing.
 
-    `applied` holds rows of schema_migrations in order of version.
+    `applied` holds rows of schema_migrations in order of version. Raises MigrationError when the two do not fit.
     """
     known = {migration.version: migration for migration in migrations}
     for row in applied:
         migration = known.get(row["version"])
         if migration is not None and migration.sha256 != row["sha256"]:
             raise MigrationError(
-                f"{migration.file} was applied to this database with another content; a migration never changes once released."
+                f"{migration.file} was applied to this database with another content; "
+                "install a release that carries the original."
             )
     want, have = migrations[-1].version, applied[-1]["version"] if applied else 0
     if have > want:
         oldest = applied[-1]["compatible_from"]
         if want < oldest:
             raise MigrationError(
-                f"the database is at level {have} and serves releases from level {oldest}; this release is at {want}: install a newer one."
+                f"the database is at level {have} and serves releases from level {oldest}; "
+                f"this release is at {want}: install a newer one."
             )
         return (
             f"schema is ahead: level {have}, this release is at {want}, which level {have} still serves; nothing to do"
@@ -106,7 +108,7 @@ def judge(migrations: Sequence[Migration], applied: Sequence[Mapping[str, Any]])
 
 
 async def _connect(login: DatabaseLogin, wait: float) -> Any:
-    """A direct connection; keeps trying for `wait` seconds while the database is not up yet. A refused login fails at once."""
+    """A direct connection; tries for `wait` seconds while the database is not up yet. A refused login fails at once."""
     deadline, delay = time.monotonic() + wait, 0.2
     while True:
         try:
@@ -128,7 +130,8 @@ async def _applied(connection: Any) -> list[Mapping[str, Any]]:
     if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NULL"):
         if await connection.fetchval("SELECT to_regclass('agents') IS NOT NULL"):
             raise MigrationError(
-                "the database has tables of the mesh but no table schema_migrations; restore it from a backup before anything else."
+                "the database has tables of the mesh but no table schema_migrations; "
+                "restore it from a backup before anything else."
             )
         return []
     return list(

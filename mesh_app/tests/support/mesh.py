@@ -68,7 +68,7 @@ class Answer:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *arguments: Any) -> None:
+    def redirect_request(self, *_arguments: Any) -> None:
         return None
 
 
@@ -163,7 +163,7 @@ class Mesh:
     def command(
         self, *arguments: str, env: dict[str, str] | None = None, timeout: float = 30
     ) -> subprocess.CompletedProcess[str]:
-        """Runs `mesh ARGUMENTS` to its end with this mesh's environment, changed by `env` (an empty value removes one)."""
+        """Runs `mesh ARGUMENTS` to its end in this mesh's environment, changed by `env` (an empty value removes)."""
         merged = {key: value for key, value in {**self.env(arguments[0]), **(env or {})}.items() if value}
         return subprocess.run(
             [sys.executable, "-m", "mesh", *arguments],
@@ -231,11 +231,15 @@ class Mesh:
     def sql(self, *statements: str) -> str:
         return self.postgresql.sql(*statements, database=self.database)
 
-    def stop(self, *services: str) -> None:
+    def signal_stop(self, *services: str) -> tuple[str, ...]:
+        """Sends SIGTERM without waiting; returns whom."""
         names = services or tuple(self.processes)
         for name in names:
             self.processes[name].send_signal(signal.SIGTERM)
-        for name in names:
+        return names
+
+    def stop(self, *services: str) -> None:
+        for name in self.signal_stop(*services):
             process = self.processes.pop(name)
             try:
                 process.wait(10)

@@ -46,7 +46,7 @@ class Call:
         return run
 
     def query(self, name: str) -> str | None:
-        """A query parameter, None when it is missing or empty; raises ProblemError 400 for one that no database can hold."""
+        """A query parameter, None when missing or empty; raises ProblemError 400 for one that no database can hold."""
         value = self.request.query_params.get(name) or None
         if value is not None and "\x00" in value:
             raise ProblemError(400, f"{name} holds a NUL character; leave it out.")

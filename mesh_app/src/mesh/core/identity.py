@@ -39,7 +39,7 @@ ANONYMOUS = Identity("anonymous", "admin")
 
 
 class Authenticator(Protocol):
-    """Returns the identity a request proves, None when it carries no credential of this kind; raises ProblemError 401 for a bad one."""
+    """The identity that a request proves, None without such a credential; raises ProblemError 401 for a bad one."""
 
     def __call__(self, request: Request) -> Identity | None: ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
@@ -73,10 +72,9 @@ class Metrics:
         )
         self._agents = _AgentGauges()
         self._registry.register(self._agents)
-        self._counted_at = float("-inf")
 
     def prepare(self, routes: Iterable[tuple[str, str, int]]) -> None:
-        """Creates the series of (method, route, status of success) at zero, so that a first error shows as an increase."""
+        """Creates the series of (method, route, status of success) at 0, so that a first error shows as an increase."""
         for method, route, success in routes:
             self._latency.labels(self._service, method, route)
             for status in (success, *ERROR_STATUSES):
@@ -95,11 +93,10 @@ class Metrics:
         self._verify_requests.inc()
 
     async def render(self, database: Database) -> bytes:
-        if time.monotonic() - self._counted_at > 1.0:
-            try:
-                row = await database.read.fetchrow(_COUNT, VERIFY_NAMESPACE)
-                self._agents.counts = (row["business"], row["verify"])
-                self._counted_at = time.monotonic()
-            except ProblemError:
-                self._agents.counts = None
+        """The text of one scrape. Agents are counted anew each time, so that whoever wrote one sees it at once."""
+        try:
+            row = await database.read.fetchrow(_COUNT, VERIFY_NAMESPACE)
+            self._agents.counts = (row["business"], row["verify"])
+        except ProblemError:
+            self._agents.counts = None
         return generate_latest(self._registry)

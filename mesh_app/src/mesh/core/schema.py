@@ -29,7 +29,7 @@ def wanted_level() -> int:
 
 @dataclass(frozen=True)
 class SchemaState:
-    """`have` is the database's level (0: none), `want` this code's, `compatible_from` the oldest level the database serves."""
+    """`have` is the database's level (0: none), `want` this code's, `compatible_from` the oldest that it serves."""
 
     have: int
     want: int
@@ -41,8 +41,8 @@ class SchemaState:
             return f"The schema is at level {self.have}, this release wants {self.want}; run 'mesh migrate'."
         if self.want < self.compatible_from:
             return (
-                f"The schema (level {self.have}) serves releases from level {self.compatible_from}, this one is at {self.want}; "
-                "install a newer release."
+                f"The schema (level {self.have}) serves releases from level {self.compatible_from}, "
+                f"this one is at {self.want}; install a newer release."
             )
         return None
 

@@ -16,7 +16,8 @@ class ConfigError(Exception):
 def read_secret(variable: str, path: str | None) -> str:
     """The content of the file that `variable` names, without the trailing newline.
 
-    Raises ConfigError when the variable is unset, the file unreadable, or the secret shorter than 32 characters or guessable.
+    Raises ConfigError when the variable is unset, the file unreadable, or the secret shorter than 32 characters or
+    guessable.
     """
     if not path:
         raise ConfigError(
@@ -32,7 +33,8 @@ def read_secret(variable: str, path: str | None) -> str:
     weakness = weakness_of(value)
     if weakness:
         raise ConfigError(
-            f"The secret in {path} ({variable}) is {weakness}; replace it with at least {MINIMUM_LENGTH} random characters."
+            f"The secret in {path} ({variable}) is {weakness}; "
+            f"replace it with at least {MINIMUM_LENGTH} random characters."
         )
     return value
 

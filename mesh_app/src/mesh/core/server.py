@@ -6,7 +6,6 @@ import asyncio
 import socket
 import sys
 import time
-from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,7 +15,7 @@ from mesh.core.runtime import Runtime
 
 
 class DrainingServer(uvicorn.Server):
-    """On the first signal readiness turns 503; the listener stays while connections are open, at most `drain` seconds."""
+    """On the first signal readiness turns 503; it listens on while connections are open, at most `drain` seconds."""
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
@@ -24,7 +23,8 @@ class DrainingServer(uvicorn.Server):
         self._drain: asyncio.Task[None] | None = None
         self._signalled = False
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # uvicorn calls this from its signal handler
+    def handle_exit(self, *_signal: object) -> None:
+        """uvicorn's signal handler; a second signal ends the drain."""
         if self._signalled:
             self.should_exit = True
             return

@@ -113,7 +113,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
 
 
 def database_login(env: Mapping[str, str], prefix: str) -> DatabaseLogin:
-    """The login that `<prefix>_URL` and `<prefix>_PASSWORD_FILE` describe; its password is read once to prove that it can be."""
+    """The login that `<prefix>_URL` and `<prefix>_PASSWORD_FILE` describe; reads the password once to prove it can."""
     url = _database_url(f"{prefix}_URL", env.get(f"{prefix}_URL"))
     login = DatabaseLogin(url, env.get(f"{prefix}_PASSWORD_FILE", ""), f"{prefix}_PASSWORD_FILE")
     login.password()

@@ -55,7 +55,7 @@ class Upstreams:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Whatever the service answers; raises ProblemError 502 when it cannot be reached, 503 when it does not answer in time."""
+        """Whatever the service answers; raises ProblemError 502 when it is out of reach, 503 when it is too slow."""
         url = self._settings.urls[service] + path
         return await self.fetch(
             service, method, url, params=params, body=body, headers={**(headers or {}), **self._identity(call)}

@@ -33,13 +33,18 @@ _STORE = """
     WHERE agents.version < excluded.version RETURNING id
 """
 _SUCCESS = """
-    INSERT INTO peers (name, url, cursor, received, refused, last_ok_at, tried_at) VALUES ($1, $2, $3, $4, $5, now(), now())
-    ON CONFLICT (name) DO UPDATE SET url = $2, cursor = $3, received = peers.received + $4, refused = peers.refused + $5,
+    INSERT INTO peers (name, url, cursor, received, refused, last_ok_at, tried_at)
+    VALUES ($1, $2, $3, $4, $5, now(), now())
+    ON CONFLICT (name) DO UPDATE SET
+        url = $2, cursor = $3, received = peers.received + $4, refused = peers.refused + $5,
         failures = 0, last_error = NULL, last_ok_at = now(), tried_at = now()
 """
 _FAILURE = """
     INSERT INTO peers (name, url, failures, last_error, tried_at) VALUES ($1, $2, 1, $3, now())
     ON CONFLICT (name) DO UPDATE SET failures = peers.failures + 1, last_error = $3, tried_at = now()
+"""
+_STATES = """
+    SELECT p.*, (SELECT count(*) FROM agents a WHERE a.origin = p.name AND a.deleted_at IS NULL) AS agents FROM peers p
 """
 Stamp = Annotated[datetime, Meta(tz=True)]
 
@@ -64,7 +69,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class ExportPage(msgspec.Struct, frozen=True):
-    """Body of GET /api/v1/export. `items` are looked at one by one, so that one bad record does not hold up the others."""
+    """Body of GET /api/v1/export. `items` are looked at one by one, so that a bad one does not hold up the others."""
 
     mesh: str
     items: list[Any]
@@ -73,7 +78,7 @@ class ExportPage(msgspec.Struct, frozen=True):
 
 
 def accept(items: Sequence[Any], peer: Peer) -> tuple[list[Record], int]:
-    """Records that `peer` may speak for, and how many were refused (another origin, the harness's namespace, wrong shape)."""
+    """Records that `peer` may speak for, and how many were refused (foreign origin, harness namespace, wrong shape)."""
     records, refused = [], 0
     for item in items:
         try:
@@ -113,7 +118,7 @@ class FederationRepository:
         return Record(origin=self._mesh, id=UUID(str(row["id"])), tags=list(row["tags"]), **values)
 
     async def store(self, peer: Peer, records: Sequence[Record], refused: int, cursor: str) -> int:
-        """Records and the cursor behind them in one transaction; returns how many were new or newer than what was here."""
+        """Records and the cursor behind them in one transaction; returns how many were new or newer than here."""
         async with self._database.write.connection() as connection, connection.transaction():
             changed = 0
             for record in records:
@@ -134,9 +139,7 @@ class FederationRepository:
 
     async def states(self) -> dict[str, Any]:
         """By name of the peer: its row, with the number of agents it brought."""
-        rows = await self._database.read.fetch(
-            "SELECT p.*, (SELECT count(*) FROM agents a WHERE a.origin = p.name AND a.deleted_at IS NULL) AS agents FROM peers p"
-        )
+        rows = await self._database.read.fetch(_STATES)
         return {row["name"]: row for row in rows}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import strawberry
 from graphql import GraphQLError
 from starlette.responses import Response
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, QueryDepthLimiter, ValidationCache
-from strawberry.types import ExecutionContext, Info
+from strawberry.types import Info
 
 from mesh.core.http import Call, decode
 from mesh.core.log import log
@@ -152,21 +153,14 @@ class _Body(msgspec.Struct):
     operation_name: str | None = msgspec.field(name="operationName", default=None)
 
 
-class _Schema(strawberry.Schema):
-    """Logs what nobody foresaw; problems of the services and bad queries reach the caller in the answer."""
-
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        for error in errors:
-            if not _is_known(error):
-                log.error("unexpected error", exc_info=error.original_error)
-
-
 class GraphQL:
     """POST and GET /graphql. A failing service makes the whole answer a 502 or 503, so that a probe sees it."""
 
     def __init__(self, upstreams: Upstreams) -> None:
+        # Its tracebacks for every refused query would drown the log; `_answer` logs what nobody foresaw.
+        logging.getLogger("strawberry.execution").setLevel(logging.CRITICAL)
         self._upstreams = upstreams
-        self._schema = _Schema(
+        self._schema = strawberry.Schema(
             query=Query,
             extensions=[
                 lambda: ParserCache(maxsize=CACHED_QUERIES),
@@ -198,6 +192,9 @@ class GraphQL:
         )
         if not result.errors:
             return json_response({"data": result.data})
+        for error in result.errors:
+            if not _is_known(error):
+                log.error("unexpected error", exc_info=error.original_error)
         errors = [_error_json(error) for error in result.errors]
         return json_response({"data": result.data, "errors": errors}, _status(result.errors))
 

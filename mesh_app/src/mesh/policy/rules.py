@@ -155,7 +155,7 @@ def load_rules(path: Path) -> RuleSet:
 
 
 class RuleSource:
-    """The current rules; the file is looked at again at most once a second, and a bad new one never replaces a good one."""
+    """The current rules; the file is looked at once a second at most, and a bad one never replaces a good one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -17,7 +17,7 @@ class IdempotencyKeys:
     async def begin(self, subject: str, key: str, body: bytes) -> str | None:
         """The id that an earlier request with this key made, or None when this request is the first.
 
-        Raises ProblemError 409 while the first is still running, 422 when the key came with another body, 400 for a bad key.
+        Raises ProblemError 409 while the first still runs, 422 for a key seen with another body, 400 for a bad key.
         """
         if len(key) > 255:
             raise ProblemError(400, "Idempotency-Key is longer than 255 characters; send a shorter one.")
