@@ -149,11 +149,11 @@ def remove(names: list[str], *, purge: bool) -> None:
     _run(["apt-get", *OPTIONS, "purge" if purge else "remove", *names], _removing(names))
 
 
-def removable(names: list[str], *, purge: bool) -> list[str]:
+def removable(names: list[str]) -> list[str]:
     """Those of `names` whose removal takes nothing else away: what a package of others depends on stays."""
     going = list(names)
     while going:
-        extra = sorted(set(_planned_removal(going, purge=purge)) - set(names))
+        extra = sorted(set(_planned_removal(going)) - set(names))
         if not extra:
             return going
         needed = _dependencies(extra)
@@ -164,9 +164,8 @@ def removable(names: list[str], *, purge: bool) -> list[str]:
     return going
 
 
-def _planned_removal(names: list[str], *, purge: bool) -> list[str]:
-    verb = "purge" if purge else "remove"
-    output = _run(["apt-get", *OPTIONS, "--simulate", verb, *names], _removing(names))
+def _planned_removal(names: list[str]) -> list[str]:
+    output = _run(["apt-get", *OPTIONS, "--simulate", "remove", *names], _removing(names))
     lines = (line.split() for line in output.splitlines() if line.startswith(("Purg ", "Remv ")))
     return sorted({words[1].split(":")[0] for words in lines})
 

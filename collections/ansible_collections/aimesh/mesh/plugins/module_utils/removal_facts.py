@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.apt import installed_packages
+from ansible_collections.aimesh.mesh.plugins.module_utils.apt import installed_packages, removable
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import PackageRecord
 from ansible_collections.aimesh.mesh.plugins.module_utils.release_install import RELEASE_ID
@@ -88,7 +88,9 @@ def _packages(found: Found, packages: PackageRecord, cluster: DebianCluster | No
     if not packages.added:
         return
     status = installed_packages()
-    found.installed = [name for name in packages.added if status.get(name, "not-installed") not in _ABSENT]
+    installed = [name for name in packages.added if status.get(name, "not-installed") not in _ABSENT]
+    found.installed = removable(installed)
+    found.needed = [name for name in installed if name not in found.installed]
     found.configured = [name for name in packages.added if status.get(name) == "config-files"]
     found.package_users = [name for name in packages.users if _user(name)]
     found.package_groups = [name for name in packages.groups if _group(name)]

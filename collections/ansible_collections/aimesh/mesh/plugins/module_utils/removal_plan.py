@@ -60,6 +60,8 @@ class Found:
     """Packages that we added and that are installed."""
     configured: list[str] = field(default_factory=list)
     """Packages that we added, of which only the configuration is left."""
+    needed: list[str] = field(default_factory=list)
+    """Packages that we added and that a package of others has come to need."""
     packages_stay: str = ""
     """Why no package can go; empty when they can."""
     logs: dict[str, int] = field(default_factory=dict)
@@ -105,6 +107,7 @@ def decide(found: Found, confirmed: Confirmed, mesh: str) -> Removal:
     removal.put(True, "release", found.releases)
     removal.put(True, "logs", found.logs)
     removal.put(packages_go, "package", found.installed, found.packages_stay)
+    removal.put(False, "package", found.needed, "a package that is not ours needs it")
     if confirmed.data:
         removal.put(packages_go, "package", found.configured, found.packages_stay)
     removal.put(confirmed.data, "data", found.data, data_word)
@@ -117,7 +120,9 @@ def decide(found: Found, confirmed: Confirmed, mesh: str) -> Removal:
     if confirmed.data and packages_go:
         removal.put(True, "user", found.package_users)
         removal.put(True, "group", found.package_groups)
-    removal.put(confirmed.everything and packages_go, "state", found.state, "it remembers what is kept")
+    removal.put(
+        confirmed.everything and packages_go and not found.needed, "state", found.state, "it remembers what is kept"
+    )
     gone = removal.names("file", "release", "logs", "data", "backup", "state")
     removal.put(True, "directory", empty_after(found.children, gone))
     return removal

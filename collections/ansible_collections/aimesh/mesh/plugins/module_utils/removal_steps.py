@@ -16,8 +16,9 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import 
     accounts,
     save_packages,
 )
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import RECORD as POSTGRES_RECORD
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_facts import DebianCluster, Places
-from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Item, Removal
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Removal
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 STOP_TIMEOUT_S = 300.0
@@ -35,8 +36,8 @@ class Remover:
         self._packages = packages
         self._cluster = cluster
 
-    def remove(self, removal: Removal, *, purge: bool) -> list[Item]:
-        """Take away what goes; returns what had to stay after all. Raises HostChangeError, OSError."""
+    def remove(self, removal: Removal, *, purge: bool) -> None:
+        """Take away what goes. Raises HostChangeError, OSError."""
         units = removal.names("unit")
         self._stop(units)
         if removal.names("cluster") and self._cluster is not None:
@@ -45,41 +46,40 @@ class Remover:
             Path(path).unlink(missing_ok=True)
         for path in removal.names("release", "logs", "data", "backup"):
             remove_tree(path)
+        if removal.names("cluster", "data"):
+            # Kept, the record would make the next deploy refuse to begin with an empty database.
+            Path(self._places.state, POSTGRES_RECORD).unlink(missing_ok=True)
         if units:
             _systemctl("daemon-reload")
             # A unit that had failed would be listed as such for ever.
             subprocess.run(["systemctl", "reset-failed", *units], capture_output=True, timeout=60, check=False)
-        kept = self._remove_packages(removal.names("package"), purge=purge)
+        self._remove_packages(removal.names("package"), purge=purge)
         self._remove_directories()
         remove_accounts(removal.names("user"), removal.names("group"))
-        if removal.names("state") and not kept:
+        if removal.names("state"):
             remove_tree(self._places.state)
             self._remove_directories()
         else:
             self._remember()
-        return kept
 
     def _stop(self, units: list[str]) -> None:
         if units:
             _systemctl("stop", *reversed(units))
             _systemctl("disable", *units)
 
-    def _remove_packages(self, names: list[str], *, purge: bool) -> list[Item]:
+    def _remove_packages(self, names: list[str], *, purge: bool) -> None:
         restore_policy()
         if not names:
-            return []
+            return
         apt.configure_pending()
-        going = apt.removable(names, purge=purge)
-        if going:
-            folders = apt.folders_of(going) if purge else []
-            apt.remove(going, purge=purge)
-            for folder in sorted(folders, key=lambda path: -len(Path(path).parts)):
-                with contextlib.suppress(OSError):
-                    Path(folder).rmdir()
+        folders = apt.folders_of(names) if purge else []
+        apt.remove(names, purge=purge)
+        # Folders in which a package's programs wrote something are left to us by dpkg.
+        for folder in sorted(folders, key=lambda path: -len(Path(path).parts)):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
         if purge:
-            self._packages.added = sorted(set(self._packages.added) - set(going))
-        why = "a package that is not ours needs it"
-        return [Item("package", name, why=why) for name in names if name not in going]
+            self._packages.added = sorted(set(self._packages.added) - set(names))
 
     def _remove_directories(self) -> None:
         """Remove the directories that we made and that are empty now, innermost first."""

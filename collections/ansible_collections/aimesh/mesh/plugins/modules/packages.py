@@ -101,6 +101,9 @@ def install_missing(missing: list[str], state_dir: str, record: PackageRecord) -
         raise HostChangeError(
             f"The packages {', '.join(missing)} are missing and only root can install them; set ansible_become: true."
         )
+    # An interrupted installation is finished here, so its view of the accounts before it still counts.
+    record.accounts_before = record.accounts_before if record.pending else accounts()
+    interrupted = record.pending
     with no_autostart():
         apt.configure_pending()
         before = _installed()
@@ -115,7 +118,7 @@ def install_missing(missing: list[str], state_dir: str, record: PackageRecord) -
                 raise
             _update(state_dir, record)
             record.pending = apt.planned_installation(missing)
-        record.accounts_before = accounts()
+        record.pending = sorted({*record.pending, *interrupted})
         save_packages(state_dir, record)
         apt.install(missing)
     status = apt.installed_packages()
@@ -157,13 +160,11 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if not dry:
         restore_policy()
         record = load_packages(state_dir)
-        if record.pending:
-            record = settle(record, _present(status), accounts())
-            save_packages(state_dir, record)
         apply_files(state_dir, manifest, wanted, changes)
         if missing:
             added = install_missing(missing, state_dir, record)
             record.pending = sorted({*record.pending, *added})
+        if record.pending:
             record = settle(record, _present(apt.installed_packages()), accounts())
             save_packages(state_dir, record)
     result: dict[str, Any] = {

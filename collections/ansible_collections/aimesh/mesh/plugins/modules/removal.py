@@ -137,7 +137,7 @@ def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
         gone = "".join(f"{item.kind} {item.name}\n" for item in removal.goes)
         result["diff"] = {"before_header": "of the mesh", "after_header": "removed", "before": gone, "after": ""}
     if removal.goes and not params["plan_only"] and not module.check_mode:
-        removal.kept += Remover(places, manifest, packages, cluster).remove(removal, purge=confirmed.data)
+        Remover(places, manifest, packages, cluster).remove(removal, purge=confirmed.data)
     result["goes"] = [asdict(item) for item in removal.goes]
     result["kept"] = [asdict(item) for item in removal.kept]
     return result
