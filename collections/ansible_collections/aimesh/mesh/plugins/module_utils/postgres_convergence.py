@@ -12,11 +12,7 @@ from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_atomic, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, account
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import (
-    Manager,
-    manager_of,
-    refused_settings,
-)
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import Manager, manager_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_objects import (
     Seen,
     changes,
@@ -25,6 +21,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_objects impor
     script,
     seen_of,
 )
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import refused_settings
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
     RECORD,
     PostgresError,
