@@ -20,7 +20,7 @@ MEMORY_FACTOR = 2
 MEMORY_MARGIN_MB = 64
 
 
-def render(plan: Plan, host: str) -> Part:
+def render(plan: Plan, _host: str) -> Part:
     redis = plan["redis"]
     conf, acl = config(plan, "redis", "redis.conf"), config(plan, "redis", "users.acl")
     values = {

@@ -10,7 +10,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 CREATECLUSTER = "/etc/postgresql-common/createcluster.d/aimesh.conf"
 
 
-def render(plan: Plan, host: str) -> Part:
+def render(plan: Plan, _host: str) -> Part:
     database = plan["postgresql"]
     version, cluster = database["version"], database["cluster"]
     return Part(
