@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from control_kit import Control, unit
 from controls import CONTROLS
@@ -71,3 +73,27 @@ def test_what_one_run_wants_is_no_difference_between_plans() -> None:
     assert "plan.applied" not in [
         result["id"] for result in judge(plan_of("small"), wanted=wanted) if result["status"] == "fail"
     ]
+
+
+def test_a_mesh_of_two_hosts_is_asked_where_things_are() -> None:
+    results = judge(two_hosts())
+    assert [result for result in results if result["status"] not in ("pass", "not_applicable")] == []
+    where = {result["id"]: result["host"] for result in results}
+    assert where["postgresql.version.planned"] == where["redis.version.planned"] == "vm2"
+    assert where["health.registry.instance"] == "vm1"
+    assert where["plan.applied"] == "vm2"
+
+
+def two_hosts() -> dict[str, Any]:
+    """The small fixture with its stores on a second host."""
+    plan = plan_of("small")
+    first = plan["hosts"]["vm1"]
+    plan["hosts"] = {
+        "vm1": first | {"roles": ["edge", "app"]},
+        "vm2": first | {"address": "192.0.2.11", "roles": ["data", "cache", "monitoring"]},
+    }
+    plan["mesh"]["state_home"]["host"] = "vm2"
+    for store in ("postgresql", "redis"):
+        plan[store] |= {"host": "vm2", "address": "192.0.2.11", "listen": ["127.0.0.1", "192.0.2.11"]}
+    plan["postgresql"]["allow"] = ["127.0.0.1/32", "192.0.2.10/32"]
+    return plan
