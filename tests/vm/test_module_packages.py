@@ -150,5 +150,6 @@ def test_a_package_that_others_came_to_need_stays(vm: Vm, host: ContainerModules
         "DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-tools >/dev/null 2>&1"
     )
     removed = host.run("removal", REMOVAL | CONFIRMED)
-    assert [(item["kind"], item["name"]) for item in removed["kept"]] == [("package", "liblzf1")]
+    assert [(item["kind"], item["name"]) for item in removed["kept"]] == [("package", "liblzf1"), ("state", STATE)]
+    assert record(host)["added"] == ["liblzf1"]
     assert host.shell("dpkg-query -W -f '${db:Status-Status}' redis-tools") == "installed"
