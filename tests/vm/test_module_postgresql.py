@@ -132,6 +132,14 @@ def test_a_setting_that_needs_a_restart_gets_exactly_one(host: Host) -> None:
     host.call()
 
 
+def test_another_port_is_one_restart_and_back(host: Host) -> None:
+    assert host.call(check=True, port=5433)["actions"][-1] == "cluster: restarted for port"
+    assert host.call(port=5433)["restarted"]
+    host.steady(port=5433)
+    assert host.call()["restarted"]
+    host.steady()
+
+
 @pytest.mark.parametrize(("name", "value"), [("work_mem", "8 bananas"), ("shared_bufers", "8MB")])
 def test_a_setting_that_the_server_refuses_leaves_it_running_as_it_was(host: Host, name: str, value: str) -> None:
     before = host.pid()

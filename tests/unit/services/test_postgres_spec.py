@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ansible_collections.aimesh.mesh.plugins.action.postgresql import cluster_args
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import run_as
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import stage_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import listens_elsewhere, stage_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
     PostgresError,
     access_text,
@@ -130,3 +130,13 @@ def test_a_missing_user_and_a_missing_program_are_one_sentence_each() -> None:
         run_as("no-such-user", ["true"])
     with pytest.raises(PostgresError, match="There is no /nonexistent/psql on this host"):
         run_as("root", ["/nonexistent/psql"])
+
+
+def test_a_server_at_another_port_or_socket_is_noticed_and_a_stopped_one_is_not(tmp_path: Path) -> None:
+    cluster = cluster_of(OPTIONS | {"data_dir": str(tmp_path)})
+    assert not listens_elsewhere(cluster)
+    lines = ["1", str(tmp_path), "1764000000", "5432", "/var/run/postgresql", "127.0.0.1", "  1  2", "ready   "]
+    for at, value, expected in ((3, "5432", False), (3, "5433", True), (4, "/tmp", True)):
+        changed = [*lines[:at], value, *lines[at + 1 :]]
+        (tmp_path / "postmaster.pid").write_text("\n".join(changed) + "\n")
+        assert listens_elsewhere(cluster) is expected

@@ -130,4 +130,4 @@ def _sentence(stderr: str) -> str:
     for mark in ("ERROR:", "FATAL:"):
         if mark in text:
             text = text.split(mark, 1)[1]
-    return text.strip().rstrip(".")
+    return text.removeprefix("psql: error: ").strip().rstrip(".")

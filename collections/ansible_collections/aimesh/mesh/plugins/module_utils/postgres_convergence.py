@@ -86,6 +86,12 @@ def stage_of(record: str, data_dir: Path, configured: bool, record_path: str) ->
     return READY if configured else KEPT
 
 
+def listens_elsewhere(cluster: WantedCluster) -> bool:
+    """Whether the running server has another port or socket folder than wanted: it cannot be asked at the new one."""
+    lines = (_read(str(Path(cluster.data_dir) / "postmaster.pid")) or "").splitlines()
+    return len(lines) > 4 and (lines[3].strip(), lines[4].strip()) != (str(cluster.port), cluster.socket_dir)
+
+
 class Convergence:
     """One call's work on one cluster. Raises PostgresError."""
 
@@ -109,12 +115,16 @@ class Convergence:
         rewritten = self._write_files()
         if not self._manager.enabled():
             self._do("cluster: enabled", self._manager.enable)
+        moved = running and listens_elsewhere(self._cluster)
         if not running:
             self._do("cluster: started", self._manager.start)
-            if self._check_mode:
-                return self._report
+        elif moved:
+            self._do("cluster: restarted for port", self._manager.restart)
+            self._report.restarted = True
+        if self._check_mode and (moved or not running):
+            return self._report
         seen = self._look()
-        if running:
+        if running and not moved:
             seen = self._load_files(seen, rewritten)
         self._converge_objects(seen)
         return self._report
