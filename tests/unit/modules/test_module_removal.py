@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,21 @@ def test_a_wrong_confirmation_stops_before_anything_goes(host: Path, words: dict
     assert [path for path in tree(host) if path != "state/host.lock"] == [
         path for path in before if path != "state/host.lock"
     ]
+
+
+def test_units_of_a_mesh_under_systemd_stay_when_a_mesh_of_processes_goes(host: Path, tmp_path: Path) -> None:
+    """Both call their units the same; a recorder in place of systemctl shows who is asked and stopped."""
+    program = tmp_path / "bin/systemctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\necho LoadState=loaded\necho ActiveState=active\n')
+    program.chmod(0o755)
+    (host / "state/units/aimesh-registry@a.json").write_text("{}")
+    path = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    local = run_module("removal", arguments(host, systemd=False, plan_only=True), env=path)
+    assert not (tmp_path / "calls").exists()
+    assert "unit" not in {item["kind"] for item in local["goes"]}
+    run_module("removal", arguments(host), env=path)
+    assert "stop aimesh-registry@a.service" in (tmp_path / "calls").read_text().splitlines()
 
 
 def test_a_removal_that_was_killed_half_way_is_finished_by_the_next_one(host: Path) -> None:

@@ -21,7 +21,11 @@ options:
   remove_data: {description: Name of the mesh confirms the removal of its data., type: str, default: ""}
   remove_backups: {description: Name of the mesh confirms the removal of backups and secrets., type: str, default: ""}
   plan_only: {description: Only returns what would go and what would stay., type: bool, default: false}
-  units: {description: Units of systemd to stop. Recorded ones are added., type: list, elements: str, default: []}
+  units: {description: Units to stop. Recorded ones are added., type: list, elements: str, default: []}
+  systemd:
+    description: Whether systemd runs the units. Otherwise units of the same name belong to another mesh and stay.
+    type: bool
+    default: true
   releases: {description: Folder of all releases., type: path, required: true}
   volatile: {description: Folders of logs and sockets., type: list, elements: path, default: []}
   backups: {description: Folders of backups., type: list, elements: path, default: []}
@@ -118,7 +122,8 @@ def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
     if packages.pending:
         packages = settle(packages, set(packages.pending), accounts())
     recorded = sorted(path.stem for path in (Path(state_dir) / "units").glob("*.json"))
-    units = [f"{name}.service" for name in dict.fromkeys([*params["units"], *recorded])]
+    names = dict.fromkeys([*params["units"], *recorded]) if params["systemd"] else {}
+    units = [f"{name}.service" for name in names]
     cluster = DebianCluster(**params["cluster"]) if params["cluster"] else None
     places = Places(
         state=state_dir,
@@ -152,6 +157,7 @@ def main() -> None:
             "remove_backups": {"type": "str", "default": ""},
             "plan_only": {"type": "bool", "default": False},
             "units": {"type": "list", "elements": "str", "default": []},
+            "systemd": {"type": "bool", "default": True},
             "releases": {"type": "path", "required": True},
             "volatile": {"type": "list", "elements": "path", "default": []},
             "backups": {"type": "list", "elements": "path", "default": []},
