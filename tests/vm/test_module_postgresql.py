@@ -180,6 +180,7 @@ def test_kept_data_without_its_configuration_is_adopted(host: Host) -> None:
     assert host.call(check=True)["actions"][0] == "cluster: adopted"
     assert host.call()["actions"][0] == "cluster: adopted"
     assert host.sql("select n from of_a") == "1" and host.sql("select current_setting('ssl')") == "on"
+    assert host.call(port=5433)["restarted"] and host.call()["restarted"]
     host.steady()
 
 

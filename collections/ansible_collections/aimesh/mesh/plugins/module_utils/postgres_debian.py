@@ -15,6 +15,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs impo
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import HEADER, PostgresError, WantedCluster
 
+INCLUDE = "include_dir = 'conf.d'"
+
 
 class DebianManager:
     """pg_createcluster, and systemd's `postgresql@<version>-<name>`."""
@@ -37,7 +39,10 @@ class DebianManager:
         return str(self._folder / "pg_hba.conf")
 
     def configured(self) -> bool:
-        return (self._folder / "postgresql.conf").is_file()
+        try:
+            return INCLUDE in (self._folder / "postgresql.conf").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
 
     def make(self) -> None:
         self._create("-e", "UTF8", "--locale=C.UTF-8", "--", *INITDB)
@@ -45,12 +50,18 @@ class DebianManager:
     def adopt(self) -> None:
         self.drop_partial()
         owner = account(self._cluster.run_as)
-        main = HEADER + "include_dir = 'conf.d'\n" + _ssl_lines()
+        main = HEADER + _ssl_lines()
         # pg_createcluster moves these three out of the data directory, as if the data had just been initialised.
         for name, text in (("postgresql.conf", main), ("pg_hba.conf", HEADER), ("pg_ident.conf", HEADER)):
             path = str(Path(self._cluster.data_dir) / name)
             write_atomic(path, text.encode(), mode=0o640, uid=owner.pw_uid, gid=owner.pw_gid)
         self._create()
+        # Its own port and socket stand before this line, so that our settings have the last word.
+        created = self._folder / "postgresql.conf"
+        text = created.read_text(encoding="utf-8")
+        if INCLUDE not in text:
+            text = text.rstrip("\n") + f"\n{INCLUDE}\n"
+            write_atomic(str(created), text.encode(), mode=0o644, uid=owner.pw_uid, gid=owner.pw_gid)
 
     def drop_partial(self) -> None:
         if not self._folder.is_dir():
