@@ -9,7 +9,12 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import Gathered, gather, inventory_name, sentence_list
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import (
+    Gathered,
+    gather,
+    inventory_name,
+    sentence_list,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
     PlanError,

@@ -7,7 +7,12 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import Gathered, gather, inventory_name, sentence_list
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import (
+    Gathered,
+    gather,
+    inventory_name,
+    sentence_list,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     FINGERPRINT_KEY,

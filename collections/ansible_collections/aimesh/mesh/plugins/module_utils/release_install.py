@@ -79,9 +79,7 @@ def unpack(spec: ReleaseSpec, archive: str, target: Path) -> None:
                 content = tar.extractfile(member) if member.isreg() else None
                 path = target / member.name
                 if content is None or not path.resolve().is_relative_to(target.resolve()):
-                    raise HostChangeError(
-                        f"The archive of the release {spec.id} holds {member.name}, no plain file."
-                    )
+                    raise HostChangeError(f"The archive of the release {spec.id} holds {member.name}, no plain file.")
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with path.open("xb") as file:
                     shutil.copyfileobj(content, file)

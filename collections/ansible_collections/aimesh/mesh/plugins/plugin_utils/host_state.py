@@ -85,7 +85,7 @@ class Unit:
     release: str | None = None
     ready: Readiness | None = None
     oneshot: bool = False
-    """Run to success once per fingerprint, before the units that follow it; a failure ends the call with its last log lines."""
+    """Run to success once per fingerprint, before the units that follow; failing ends the call with its last lines."""
     reload: bool = False
     """The unit can take a changed configuration by reload; no restart is needed."""
 

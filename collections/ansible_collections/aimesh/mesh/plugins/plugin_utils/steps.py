@@ -1,8 +1,8 @@
 """The step list: how update, rollback and scale will be told to a mesh, one reversible act after another.
 
-A pure function turns (applied plan, wanted plan, what is observed) into a list of steps; one task file executes a step on
-the host that it names and records it in the state home, so that an interrupted run goes on at the first step that is not
-recorded. No driver implements these verbs yet: this is the shape that they will share.
+A pure function turns (applied plan, wanted plan, what is observed) into a list of steps; one task file executes a step
+on the host that it names and records it in the state home, so that an interrupted run goes on at the first step that
+is not recorded. No driver implements these verbs yet: this is the shape that they will share.
 """
 
 from __future__ import annotations
@@ -70,5 +70,5 @@ def check_steps(steps: list[Step]) -> list[str]:
     drained = {step.unit for step in steps if step.action is Action.DRAIN}
     enabled = {step.unit for step in steps if step.action is Action.ENABLE}
     removed = {step.unit for step in steps if step.action is Action.REMOVE}
-    errors += [f"{unit} is drained and neither enabled again nor removed." for unit in sorted(drained - enabled - removed)]
-    return errors
+    stranded = sorted(drained - enabled - removed)
+    return errors + [f"{unit} is drained and neither enabled again nor removed." for unit in stranded]
