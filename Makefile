@@ -41,7 +41,7 @@ status: venv  ## Show what runs
 destroy: venv  ## Remove the local mesh with its data and backups
 	@$(BIN)/ansible-playbook playbooks/destroy.yml -i inventories/local -e mesh_remove_data=local -e mesh_remove_backups=local $(ARGS)
 
-lint: venv-dev  ## Ruff, mypy, yamllint, ansible-lint
+lint: venv-dev venv-app  ## Ruff, mypy, yamllint, ansible-lint
 	@$(BIN)/python tools/lint.py
 
 docs: venv-dev  ## Generate docs/variables.md from the specification of the variables

@@ -16,8 +16,15 @@ MYPY_PATH = f"{ROOT / 'collections'}:{ROOT / 'mesh_app' / 'src'}"
 LINTERS: dict[str, list[str]] = {
     "ruff check": ["ruff", "check", "--no-cache", "--quiet", "."],
     "ruff format": ["ruff", "format", "--no-cache", "--check", "--quiet", "."],
-    "mypy module_utils": ["mypy", "--no-incremental", f"{COLLECTION}/module_utils"],
-    "mypy plugin_utils": ["mypy", "--no-incremental", f"{COLLECTION}/plugin_utils"],
+    "mypy module_utils": ["mypy", "--cache-dir=.cache/mypy", f"{COLLECTION}/module_utils"],
+    "mypy plugin_utils": ["mypy", "--cache-dir=.cache/mypy", f"{COLLECTION}/plugin_utils"],
+    "mypy mesh_app": [
+        "mypy",
+        "--cache-dir=.cache/mypy",
+        "--python-executable",
+        ".cache/app-venv/bin/python",
+        "mesh_app/src/mesh",
+    ],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q", "--profile", "production"],
 }
