@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import http.client
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -108,6 +110,11 @@ def new_mesh(label: str) -> Iterator[LocalMesh]:
         kill_all_below(base)
         shutil.rmtree(base.parent, ignore_errors=True)
         shutil.rmtree(REPOSITORY / "build" / name, ignore_errors=True)
+
+
+def accounts() -> set[str]:
+    """Every user and group of the machine."""
+    return {entry.pw_name for entry in pwd.getpwall()} | {f"group {entry.gr_name}" for entry in grp.getgrall()}
 
 
 def ask(port: int, path: str) -> tuple[int, dict[str, Any]]:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from local_mesh import SERVICES, LocalMesh, descendants, new_mesh, wait_for
+from local_mesh import SERVICES, LocalMesh, accounts, descendants, new_mesh, wait_for
 
 HEALTHY = dict.fromkeys(SERVICES, 200)
 
@@ -56,7 +56,8 @@ def cut(mesh: LocalMesh, point: Callable[[LocalMesh], bool], how: signal.Signals
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_deploy_cut_off_at_five_points_converges(how: signal.Signals) -> None:
+def test_a_deploy_cut_off_at_five_points_converges_and_is_removed_without_a_trace(how: signal.Signals) -> None:
+    people = accounts()
     with new_mesh(how.name.lower()) as mesh:
         for point in POINTS:
             cut(mesh, point, how)
@@ -67,3 +68,7 @@ def test_a_deploy_cut_off_at_five_points_converges(how: signal.Signals) -> None:
         assert again.code == 0
         assert again.changed == []
         assert not any(mesh.base.glob("runtime/.partial-*"))
+        gone = mesh.destroy()
+        assert gone.code == 0, gone.output[-4000:]
+        assert not mesh.base.exists()
+    assert accounts() == people

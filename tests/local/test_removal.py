@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local_mesh import SERVICES, LocalMesh, below, new_mesh
+from local_mesh import SERVICES, LocalMesh, accounts, below, new_mesh
 
 HEALTHY = dict.fromkeys(SERVICES, 200)
-OWN_USER = "aimesh-local"
 SNAPSHOT_DEPTH = 3
 NOT_WATCHED = ("/proc", "/sys", "/dev", "/tmp", "/run")
 
@@ -32,10 +29,6 @@ def modes() -> dict[str, tuple[int, int, int]]:
 def mode_of(path: str) -> tuple[int, int, int]:
     seen = Path(path).lstat()
     return stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid
-
-
-def accounts() -> set[str]:
-    return {entry.pw_name for entry in pwd.getpwall()} | {f"group {entry.gr_name}" for entry in grp.getgrall()}
 
 
 @pytest.fixture
