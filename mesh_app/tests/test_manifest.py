@@ -1,4 +1,4 @@
-"""The manifest describes the migration files exactly, so that a damaged release is noticed before it touches a database."""
+"""The manifest describes the migration files exactly: a damaged release is noticed before it touches a database."""
 
 from __future__ import annotations
 

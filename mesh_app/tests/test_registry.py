@@ -124,6 +124,7 @@ def test_filters_and_search_narrow_the_list_and_the_count(mesh: Mesh) -> None:
         ({**AGENT, "colour": "red"}, 422, "colour"),
         ({**AGENT, "endpoint": "ftp://x"}, 422, "endpoint"),
         (b"x" * (1024 * 1024 + 1), 413, "1048576"),
+        (b"x" * (8 * 1024 * 1024), 413, "1048576"),
     ],
 )
 def test_a_body_that_does_not_fit_is_refused_with_a_sentence_that_names_the_place(

@@ -26,6 +26,7 @@ from mesh.core.runtime import Runtime
 
 T = TypeVar("T")
 VERIFY_HEADER = "x-mesh-verify"
+_DISCARD_FACTOR = 8
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _ROUTE_KEY, _VERIFY_KEY = "mesh.route", "mesh.verify"
 _UNCOUNTED = ("/health", "/health/ready", "/health/live", "/metrics")
@@ -56,21 +57,25 @@ class Call:
         return str(self.request.path_params[name])
 
     async def body(self) -> bytes:
-        """The whole body; raises ProblemError 413 above the limit."""
+        """The whole body; raises ProblemError 413 above the limit.
+
+        What is too much is read and thrown away up to a bound: a caller that is still sending would see its connection
+        reset instead of the answer.
+        """
         limit = self.runtime.settings.body_limit
-        too_large = ProblemError(
-            413, f"The body is larger than {limit} bytes; send less at once.", headers={"Connection": "close"}
-        )
         declared = self.request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > limit:
-            raise too_large
         chunks, size = [], 0
-        async for chunk in self.request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise too_large
-            chunks.append(chunk)
-        return b"".join(chunks)
+        if not declared.isdecimal() or int(declared) <= limit * _DISCARD_FACTOR:
+            async for chunk in self.request.stream():
+                size += len(chunk)
+                if size <= limit:
+                    chunks.append(chunk)
+                elif size > limit * _DISCARD_FACTOR:
+                    break
+            if size <= limit:
+                return b"".join(chunks)
+        detail = f"The body is larger than {limit} bytes; send less at once."
+        raise ProblemError(413, detail, headers={"Connection": "close"})
 
     async def decode(self, shape: type[T]) -> T:
         """The body as `shape`; raises ProblemError 400 for broken JSON and 422 for a wrong shape."""
