@@ -17,11 +17,12 @@ USER = "aimesh-visitor"
 
 
 def mesh_processes() -> dict[str, str]:
-    """Pid → start time of every process of the local mesh."""
-    listing = subprocess.run(["ps", "-eo", "pid=,lstart=,args="], text=True, capture_output=True, check=True).stdout
-    rows = (line.split(maxsplit=6) for line in listing.splitlines())
-    words = ("aimesh", "mesh_registry")
-    return {row[0]: " ".join(row[1:6]) for row in rows if len(row) == 7 and any(word in row[6] for word in words)}
+    """Pid → start time of the local mesh's supervisor and of what it started (not of a server's short-lived children)."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,lstart=,args="], text=True, capture_output=True, check=True)
+    rows = [line.split(maxsplit=7) for line in listing.stdout.splitlines()]
+    rows = [row for row in rows if len(row) == 8]
+    supervisors = {row[0] for row in rows if "supervisord" in row[7] and "aimesh" in row[7]}
+    return {row[0]: " ".join(row[2:7]) for row in rows if {row[0], row[1]} & supervisors}
 
 
 @pytest.fixture
