@@ -17,8 +17,10 @@ USER = "aimesh-visitor"
 
 
 def mesh_processes() -> dict[str, str]:
-    """Pid → start time of the local mesh's supervisor and of what it started (not of a server's short-lived children)."""
-    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,lstart=,args="], text=True, capture_output=True, check=True)
+    """Pid → start time of the supervisor and of what it started, not of a server's short-lived children."""
+    listing = subprocess.run(
+        ["ps", "-ww", "-eo", "pid=,ppid=,lstart=,args="], text=True, capture_output=True, check=True
+    )
     rows = [line.split(maxsplit=7) for line in listing.stdout.splitlines()]
     rows = [row for row in rows if len(row) == 8]
     supervisors = {row[0] for row in rows if "supervisord" in row[7] and "aimesh" in row[7]}
