@@ -84,7 +84,7 @@ def search(site: Site, canaries: object) -> list[str]:
 def test_no_secret_is_in_the_build_folder_or_a_verbose_run(small: Site, secrets: dict[str, str]) -> None:
     outcome = small.deploy("-vvv", "--diff")
     texts = {"output": outcome.output}
-    texts |= {str(path): path.read_text(errors="replace") for path in Path("build/small").rglob("*") if path.is_file()}
+    texts |= {str(path): path.read_text(errors="replace") for path in (REPOSITORY / "build/small").rglob("*") if path.is_file()}
     assert [(place, name) for place, text in texts.items() for name, value in secrets.items() if value in text] == []
 
 

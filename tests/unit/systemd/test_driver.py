@@ -168,3 +168,8 @@ def test_a_new_release_runs_the_migration_again_and_restarts_the_services_but_no
 def fingerprints(plan: dict[str, Any]) -> dict[str, str]:
     identities = {path: file.identity for path, file in rendered(plan, "vm1").items()}
     return {each.name: unit_fingerprint(each, identities) for each in render(plan, "vm1").units}
+
+
+def test_the_default_user_has_no_open_password_so_that_other_hosts_are_let_in(files: dict[str, RenderedFile]) -> None:
+    """Redis's protected mode turns every other host away while the default user is `nopass`, even when it is off."""
+    assert "nopass" not in (files["/etc/aimesh/redis/users.acl"].content or "")
