@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SITE ?= local
 VENV := .venv
+APP_VENV := .cache/app-venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
@@ -24,7 +25,8 @@ venv-dev:
 	@$(PYTHON) tools/bootstrap.py $(VENV) requirements.lock requirements-dev.lock
 
 venv-app:
-	@$(PYTHON) tools/bootstrap.py .cache/app-venv mesh_app/requirements.lock mesh_app/requirements-test.lock
+	@$(PYTHON) tools/bootstrap.py $(APP_VENV) mesh_app/requirements.lock mesh_app/requirements-test.lock
+	@echo "$(CURDIR)/mesh_app/src" > "$$($(APP_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mesh_app.pth"
 
 release: venv  ## Build dist/<version>+<content8>/, what a deploy installs
 	@$(BIN)/python tools/release.py
@@ -57,7 +59,7 @@ test-unit: venv-dev  ## Pure code: plan, drivers, modules, checks
 	@$(BIN)/python -m pytest tests/unit
 
 test-app: venv-app  ## The mesh app on real PostgreSQL and Redis
-	@.cache/app-venv/bin/python -m pytest mesh_app/tests
+	@$(APP_VENV)/bin/python -m pytest mesh_app/tests
 
 test-local: test-needs release  ## The mesh as local processes: deploy, again, break, repair, destroy
 	@$(BIN)/python -m pytest tests/local
