@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import footprint, playbook
 from .bed import Testbed
@@ -34,6 +35,14 @@ class Site:
 
     def starts(self) -> dict[str, str]:
         return {f"{vm.name} {unit}": start for vm in self.vms for unit, start in footprint.starts(vm).items()}
+
+    def plan(self) -> dict[str, Any]:
+        """The plan that the last run has written."""
+        document: dict[str, Any] = json.loads((REPOSITORY / "build" / self.mesh / "plan.json").read_text())
+        return document
+
+    def vm(self, name: str) -> Vm:
+        return next(vm for vm in self.vms if vm.name == name)
 
 
 def succeeded(outcome: playbook.Outcome) -> list[str]:
@@ -99,14 +108,14 @@ def verify(site: Site) -> list[str]:
 
 def remove_keeps_data(site: Site) -> list[str]:
     """A removal without confirmation stops the mesh and keeps its data."""
-    data = _data_vm(site)
-    _call(data, "POST", {"name": MARKER, "type": "chatbot", "vendor": "openai", "model": "gpt-4"})
+    plan = site.plan()
+    _agents(site, plan, "POST", {"name": MARKER, "type": "chatbot", "vendor": "openai", "model": "gpt-4"})
     problems = succeeded(playbook.run("playbooks/destroy.yml", site.inventory))
     problems += [f"Still running after the removal: {unit}" for unit in site.starts()]
-    version = data.run("ls /var/lib/postgresql").strip()
-    if not data.run(f"ls /var/lib/postgresql/{version}/mesh/PG_VERSION 2>/dev/null", check=False).strip():
+    database, redis = plan["postgresql"], plan["redis"]
+    if not _listing(site.vm(database["host"]), f"{database['data_dir']}/PG_VERSION"):
         problems.append("The removal took the database's data without confirmation.")
-    if not data.run("ls -A /var/lib/redis-mesh 2>/dev/null", check=False).strip():
+    if not _listing(site.vm(redis["host"]), redis["data_dir"]):
         problems.append("The removal took Redis's data without confirmation.")
     return problems
 
@@ -114,7 +123,7 @@ def remove_keeps_data(site: Site) -> list[str]:
 def redeploy_adopts(site: Site) -> list[str]:
     """A deploy after a removal that kept the data goes on with that data."""
     problems = succeeded(playbook.run(site.deploy, site.inventory))
-    if not problems and MARKER not in _call(_data_vm(site), "GET"):
+    if not problems and MARKER not in _agents(site, site.plan(), "GET"):
         problems.append(f"The agent {MARKER}, registered before the removal, is not in the mesh any more.")
     return problems
 
@@ -145,24 +154,29 @@ GATES: dict[str, Callable[[Site], list[str]]] = {
 }
 
 
-def _data_vm(site: Site) -> Vm:
-    return site.vms[-1]
+def _listing(vm: Vm, path: str) -> str:
+    """Names at a path of the VM; empty when there is nothing."""
+    return vm.run(f"ls -A '{path}' 2>/dev/null", check=False).strip()
 
 
 # Runs on the VM with its own Python; the token is read there and shown nowhere.
 _CALL = """
 import json, sys, urllib.request
-token = open('/etc/aimesh/credentials/service_token').read().strip()
-body = json.dumps(json.loads(sys.argv[2])).encode() if len(sys.argv) > 2 else None
-request = urllib.request.Request('http://127.0.0.1:3000/api/v1/agents', data=body, method=sys.argv[1],
-    headers={'Authorization': 'Bearer ' + token, 'Content-Type': 'application/json'})
+url, token_file, method = sys.argv[1:4]
+body = json.dumps(json.loads(sys.argv[4])).encode() if len(sys.argv) > 4 else None
+request = urllib.request.Request(url, data=body, method=method,
+    headers={'Authorization': 'Bearer ' + open(token_file).read().strip(), 'Content-Type': 'application/json'})
 print(urllib.request.urlopen(request, timeout=10).read().decode())
 """
 
 
-def _call(vm: Vm, method: str, body: dict[str, str] | None = None) -> str:
-    arguments = f"{method} '{json.dumps(body)}'" if body else method
-    return vm.run(f'python3 -I -c "{_CALL}" {arguments}')
+def _agents(site: Site, plan: dict[str, Any], method: str, body: dict[str, str] | None = None) -> str:
+    """What the gateway answers to a call of its agents, asked on its own host."""
+    gateway = next(endpoint for endpoint in plan["endpoints"] if endpoint["service"] == "api-gateway")
+    url = f"http://127.0.0.1:{gateway['port']}/api/v1/agents"
+    token_file = f"{plan['mesh']['paths']['config']}/credentials/service_token"
+    words = [url, token_file, method, *([json.dumps(body)] if body else [])]
+    return site.vm(gateway["host"]).run(f'python3 -I -c "{_CALL}" ' + " ".join(f"'{word}'" for word in words))
 
 
 def main() -> int:
@@ -170,7 +184,7 @@ def main() -> int:
     parser.add_argument("gate", choices=GATES)
     parser.add_argument("run", help="name of the testbed's run")
     parser.add_argument("inventory", type=Path)
-    parser.add_argument("vms", nargs="+", help="the run's VMs, the data host last")
+    parser.add_argument("vms", nargs="+", help="the run's VMs")
     parser.add_argument("--mesh", default="molecule", help="name of the mesh")
     parser.add_argument("--deploy", default=Site.deploy, help="the playbook that deploys")
     arguments = parser.parse_args()

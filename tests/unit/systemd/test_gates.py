@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from tests.testbed import footprint, gate
+import pytest
+
+from tests.testbed import footprint, gate, playbook
 from tests.testbed.playbook import Outcome
 
 
@@ -56,3 +62,131 @@ def test_what_a_removal_left_is_named_by_kind() -> None:
 def test_remote_calls_are_the_ssh_commands_of_the_verbose_output() -> None:
     text = "<vm1> SSH: EXEC ssh -o x\n<vm1> (0, b'', b'')\n<172.17.0.2> SSH: EXEC ssh\nSSH: EXEC in the middle\n"
     assert outcome(output=text).remote_calls == 2
+
+
+GOOD = {
+    "systemctl list-units": "aimesh-registry@a.service\n",
+    "systemctl show": "MainPID=10\n",
+    "PG_VERSION": "PG_VERSION\n",
+    "/var/lib/redis-mesh": "appendonlydir\n",
+    "urllib": f'{{"items": [{{"name": "{gate.MARKER}"}}]}}\n',
+    "find /": "/etc\n/usr\n",
+}
+"""What a VM answers, by a part of the command, when all is well."""
+
+
+@dataclass
+class Machine:
+    """A VM that answers from a table; `later` takes over once a playbook has run."""
+
+    later: dict[str, str] = field(default_factory=dict)
+    now: dict[str, str] = field(default_factory=dict)
+    name: str = "vm1"
+
+    def run(self, command: str, *, check: bool = True, timeout: float = 120) -> str:
+        return next((text for part, text in {**GOOD, **self.now}.items() if part in command), "")
+
+
+Judge = Callable[..., list[str]]
+
+
+@pytest.fixture
+def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judge:
+    """`judge(gate, outcome, later, counts)`: the problems that a gate finds when its run ends so and leaves that."""
+    fixture = Path(__file__).parents[2] / "fixtures/plan_small.json"
+    build = tmp_path / "build/acme"
+    build.mkdir(parents=True)
+    (build / "plan.json").write_text(fixture.read_text())
+    monkeypatch.setattr(gate, "REPOSITORY", tmp_path)
+
+    def judged(
+        name: str, ended: Outcome, later: dict[str, str] | None = None, counts: dict[str, int] | None = None
+    ) -> list[str]:
+        machine = Machine(later or {})
+        site = gate.Site("acme", tmp_path, [machine], tmp_path)
+        bare = footprint.footprint(machine)
+        (tmp_path / "bare.json").write_text(json.dumps({"vm1": bare.as_lists()}))
+
+        def run(*_arguments: object) -> Outcome:
+            machine.now = machine.later
+            every = {"pass": 1, "fail": 0, "error": 0, "skip": 0, "not_applicable": 0}
+            (build / "report.json").write_text(json.dumps({"counts": every | (counts or {})}))
+            return ended
+
+        monkeypatch.setattr(playbook, "run", run)
+        return gate.GATES[name](site)
+
+    return judged
+
+
+FINE = outcome(tasks=[row()])
+CHANGING = outcome(tasks=[row(changed=True)])
+STOPPED = {"systemctl list-units": ""}
+
+
+GOOD_RUNS: list[tuple[str, Outcome, dict[str, str]]] = [
+    ("check_bare", CHANGING, {}),
+    ("converge", CHANGING, {}),
+    ("idempotence", FINE, {}),
+    ("check_diff", FINE, {}),
+    ("verify", FINE, {}),
+    ("remove_keeps_data", CHANGING, STOPPED),
+    ("redeploy_adopts", CHANGING, {}),
+    ("remove_everything", CHANGING, STOPPED),
+]
+
+
+@pytest.mark.parametrize(("name", "ended", "later"), GOOD_RUNS, ids=[name for name, _, _ in GOOD_RUNS])
+def test_a_gate_lets_a_good_run_pass_and_no_failed_one(
+    judge: Judge, name: str, ended: Outcome, later: dict[str, str]
+) -> None:
+    assert judge(name, ended, later) == []
+    (problem, *_) = judge(name, outcome(2, [row(status="failed", changed=True)]), later)
+    assert "exit code 2" in problem
+
+
+def test_every_gate_is_shown_a_good_run() -> None:
+    assert {name for name, _, _ in GOOD_RUNS} == set(gate.GATES)
+
+
+@pytest.mark.parametrize(
+    ("name", "ended", "later", "said"),
+    [
+        ("check_bare", FINE, {}, "predicts no change"),
+        ("check_bare", CHANGING, {"find /": "/etc\n/usr\n/etc/aimesh\n"}, "--check made paths /etc/aimesh on vm1"),
+        ("converge", CHANGING, STOPPED, "left no unit"),
+        ("idempotence", CHANGING, {}, "changed vm1: Host has the files"),
+        ("idempotence", FINE, {"systemctl show": "MainPID=11\n"}, "restarted vm1 aimesh-registry@a.service"),
+        ("check_diff", CHANGING, {}, "reports a change: vm1: Host has the files"),
+        ("check_diff", FINE, {"systemctl show": "MainPID=11\n"}, "restarted vm1 aimesh-registry@a.service"),
+        ("remove_keeps_data", CHANGING, {}, "Still running after the removal: vm1 aimesh-registry@a.service"),
+        ("remove_keeps_data", CHANGING, STOPPED | {"PG_VERSION": ""}, "took the database's data"),
+        ("remove_keeps_data", CHANGING, STOPPED | {"/var/lib/redis-mesh": ""}, "took Redis's data"),
+        ("redeploy_adopts", CHANGING, {"urllib": '{"items": []}'}, f"The agent {gate.MARKER}"),
+        ("remove_everything", CHANGING, {"find /": "/etc\n/etc/aimesh\n"}, "Left behind on vm1: paths /etc/aimesh"),
+    ],
+)
+def test_a_gate_names_what_it_refuses(
+    judge: Judge, name: str, ended: Outcome, later: dict[str, str], said: str
+) -> None:
+    (problem,) = judge(name, ended, later)
+    assert said in problem
+
+
+@pytest.mark.parametrize("counts", [{"pass": 0}, {"fail": 1}, {"error": 1}, {"skip": 1}])
+def test_a_report_without_passes_or_with_anything_unproven_is_refused(judge: Judge, counts: dict[str, int]) -> None:
+    (problem,) = judge("verify", FINE, counts=counts)
+    assert "The report counts" in problem
+
+
+def test_idempotence_refuses_a_host_on_which_nothing_runs(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GOOD, "systemctl list-units", "")
+    assert judge("idempotence", FINE) == ["No unit of the mesh runs, so there is nothing to compare."]
+
+
+def test_a_problem_is_exit_code_one_and_none_is_zero(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.argv", ["gate", "converge", "run", str(tmp_path), "vm1"])
+    monkeypatch.setattr(gate.Testbed, "existing", lambda _bed, name: Machine(name=name))
+    for problems, code in (([], 0), (["something is wrong"], 1)):
+        monkeypatch.setitem(gate.GATES, "converge", lambda _site, found=problems: found)
+        assert gate.main() == code
