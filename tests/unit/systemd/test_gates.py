@@ -83,7 +83,7 @@ class Machine:
     now: dict[str, str] = field(default_factory=dict)
     name: str = "vm1"
 
-    def run(self, command: str, *, check: bool = True, timeout: float = 120) -> str:
+    def run(self, command: str, **_options: object) -> str:
         return next((text for part, text in {**GOOD, **self.now}.items() if part in command), "")
 
 
