@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import pids, sockets_of
+
 LISTENING = "0A"
-SOCKET = re.compile(r"socket:\[(\d+)\]")
+EVERY_ADDRESS = (str(IPv4Address(0)), str(IPv6Address(0)))
 UNIT = re.compile(r"/([^/]+)\.service(?:/|$)", re.MULTILINE)
 
 
@@ -53,8 +55,7 @@ def listeners(proc: str = "/proc") -> list[Listener]:
 
 def overlaps(one: str, other: str) -> bool:
     """Whether two listening addresses cannot share a port: they are equal, or one of them is every address."""
-    wild = {"0.0.0.0", "::"}  # noqa: S104
-    return one == other or one in wild or other in wild
+    return one == other or one in EVERY_ADDRESS or other in EVERY_ADDRESS
 
 
 def owners(inodes: Iterable[str], proc: str = "/proc") -> dict[str, Owner]:
@@ -63,8 +64,8 @@ def owners(inodes: Iterable[str], proc: str = "/proc") -> dict[str, Owner]:
     found: dict[str, Owner] = {}
     if not wanted:
         return found
-    for pid in _pids(proc):
-        for inode in _sockets(proc, pid) & wanted:
+    for pid in pids(proc):
+        for inode in sockets_of(pid, proc) & wanted:
             found.setdefault(inode, owner_of(pid, proc))
     return found
 
@@ -82,26 +83,6 @@ def owner_of(pid: int, proc: str = "/proc") -> Owner:
     with contextlib.suppress(OSError):
         command = (str((folder / "exe").readlink()), *command)
     return Owner(pid, program, command, unit)
-
-
-def _pids(proc: str) -> Iterator[int]:
-    for folder in Path(proc).iterdir():
-        if folder.name.isdigit():
-            yield int(folder.name)
-
-
-def _sockets(proc: str, pid: int) -> set[str]:
-    """Inodes of the sockets that a process has open; none when it is gone or not ours to look at."""
-    found = set()
-    try:
-        for link in Path(proc, str(pid), "fd").iterdir():
-            with contextlib.suppress(OSError):
-                match = SOCKET.fullmatch(str(link.readlink()))
-                if match:
-                    found.add(match.group(1))
-    except OSError:
-        return set()
-    return found
 
 
 def _address(text: str) -> str:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import stat_of
+
 CLOCK_SLACK_S = 0.05
 
 
@@ -26,9 +28,8 @@ def written_after(pid: int, files: Sequence[str]) -> bool:
 
 def started_at(pid: int) -> float | None:
     """When a process started, in seconds since the epoch; None when it is gone. Exact to a kernel tick (10 ms)."""
-    try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
+    stat = stat_of(pid)
+    if stat is None:
         return None
-    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start_ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - age

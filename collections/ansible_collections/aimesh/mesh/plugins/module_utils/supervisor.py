@@ -6,7 +6,6 @@ Every program is a group of its own with the same name, so that one changes with
 from __future__ import annotations
 
 import http.client
-import socket
 import time
 import xmlrpc.client
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.supervisor_daemon impo
     ensure_daemon,
     load_description,
 )
+from ansible_collections.aimesh.mesh.plugins.module_utils.unix_rpc import UnixTransport
 
 CALL_TIMEOUT_S = 90.0
 ANSWER_TIMEOUT_S = 5.0
@@ -48,34 +48,12 @@ class Program:
         return self.state in RUNNING_STATES
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__()
-        self._path = path
-        self._timeout_s = timeout_s
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        del host  # the peer is the socket
-        return _UnixConnection(self._path, self._timeout_s)
-
-
 class Supervisor:
     """Calls to a running supervisord. Every method raises SupervisorError with one sentence when it cannot be done."""
 
     def __init__(self, socket_path: str, timeout_s: float = CALL_TIMEOUT_S) -> None:
         self.socket_path = socket_path
-        transport = _UnixTransport(socket_path, timeout_s)
+        transport = UnixTransport(socket_path, timeout_s)
         self._server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
 
     def _call(self, method: str, *arguments: Any) -> Any:

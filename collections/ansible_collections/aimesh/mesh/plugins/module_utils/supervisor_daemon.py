@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import pids, stat_of
+
 DESCRIPTION = "supervisor.json"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 90.0
@@ -139,30 +141,31 @@ def is_ours(process: Process, description: Description) -> bool:
 def leaders(found: Iterable[Process]) -> list[int]:
     """Pids of the processes whose parent is not among them: PostgreSQL's children are left to their postmaster."""
     listed = list(found)
-    pids = {process.pid for process in listed}
-    return [process.pid for process in listed if process.parent not in pids]
+    known = {process.pid for process in listed}
+    return [process.pid for process in listed if process.parent not in known]
 
 
 def processes() -> list[Process]:
     """Every living process that we may look at; zombies and other people's are left out."""
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
+    for pid in pids():
+        if pid != os.getpid():
             with contextlib.suppress(OSError):
-                found.append(_process(entry))
+                found.append(_process(pid))
     return [process for process in found if process is not None]
 
 
-def _process(entry: Path) -> Process | None:
-    state, parent = entry.joinpath("stat").read_text().rpartition(")")[2].split()[:2]
-    if state in "ZX":
+def _process(pid: int) -> Process | None:
+    stat = stat_of(pid)
+    if stat is None or stat.state in "ZX":
         return None
+    entry = Path("/proc", str(pid))
     executable = str(entry.joinpath("exe").readlink())
     command = entry.joinpath("cmdline").read_bytes().split(b"\0")
     environment = entry.joinpath("environ").read_bytes().split(b"\0")
     return Process(
-        pid=int(entry.name),
-        parent=int(parent),
+        pid=pid,
+        parent=stat.ppid,
         executable=executable.removesuffix(" (deleted)"),
         command=tuple(os.fsdecode(part) for part in command if part),
         environment=frozenset(os.fsdecode(part) for part in environment),

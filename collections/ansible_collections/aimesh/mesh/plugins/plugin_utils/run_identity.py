@@ -11,6 +11,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import stat_of
+
 
 @dataclass(frozen=True)
 class RunIdentity:
@@ -25,11 +27,8 @@ class RunIdentity:
 
 def process_started(pid: int) -> str:
     """The kernel's start time of a process, empty when there is none (or no /proc): tells a reused pid apart."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
+    stat = stat_of(pid)
+    return str(stat.start_ticks) if stat else ""
 
 
 def controller_id() -> str:

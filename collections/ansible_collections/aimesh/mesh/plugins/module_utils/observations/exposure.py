@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import pids
+
 from .base import Environment, Question
 
 FILE_LIMIT = 8 * 1024 * 1024
@@ -30,19 +32,16 @@ def answer_exposure(question: Question, environment: Environment) -> dict[str, A
 def _in_processes(values: dict[str, bytes]) -> tuple[list[dict[str, Any]], int]:
     found: list[dict[str, Any]] = []
     read = 0
-    for folder in Path("/proc").iterdir():
-        entry = folder.name
-        if not entry.isdigit():
-            continue
+    for pid in pids():
         for where in ("environ", "cmdline"):
             try:
-                content = Path(f"/proc/{entry}/{where}").read_bytes()
-                comm = Path(f"/proc/{entry}/comm").read_text(encoding="utf-8", errors="replace").strip()
+                content = Path(f"/proc/{pid}/{where}").read_bytes()
+                comm = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
             except OSError:
                 continue
             read += 1
             found += [
-                {"secret": name, "pid": int(entry), "comm": comm, "where": where}
+                {"secret": name, "pid": pid, "comm": comm, "where": where}
                 for name, value in values.items()
                 if value in content
             ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import xmlrpc.client
 from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.module_utils.unix_rpc import UnixTransport
 
 from .base import Environment, ProbeError, Question
 
@@ -13,7 +14,7 @@ from .base import Environment, ProbeError, Question
 def answer_supervisor(question: Question, environment: Environment) -> dict[str, dict[str, Any]]:
     """`socket` (path) → {program: {"state", "pid", "started", "spawn_error"}}; `started` as wall-clock seconds."""
     path = str(question["socket"])
-    proxy = xmlrpc.client.ServerProxy("http://supervisor", transport=_UnixTransport(path, environment.timeout))
+    proxy = xmlrpc.client.ServerProxy("http://supervisor", transport=UnixTransport(path, environment.timeout))
     try:
         programs: Any = proxy.supervisor.getAllProcessInfo()
     except FileNotFoundError:
@@ -33,24 +34,3 @@ def answer_supervisor(question: Question, environment: Environment) -> dict[str,
         }
         for program in programs
     }
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__()
-        self._path = path
-        self._timeout = timeout
-
-    def make_connection(self, *_: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path, self._timeout)
