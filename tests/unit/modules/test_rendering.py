@@ -40,9 +40,10 @@ def test_the_identity_of_a_file_follows_its_content(plan: Plan) -> None:
 def test_the_identity_of_a_secret_file_follows_the_fingerprint_and_never_the_value(plan: Plan) -> None:
     before = identity(plan, PASSWORD)
     assert identity(plan, PASSWORD, "another-value") == before
-    for change in ({"fingerprint": "ffffffffffffffff"}, {"version": 2}):
-        plan["secrets"]["redis_password"] |= change
-        assert identity(plan, PASSWORD) != before
+    reference = plan["secrets"]["redis_password"]
+    for change in ({"fingerprint": "ffffffffffffffff"}, {"version": 2}, {"store": "other"}):
+        plan["secrets"]["redis_password"] = reference | change
+        assert identity(plan, PASSWORD) != before, change
 
 
 def test_a_secret_file_also_follows_the_rest_of_the_plan(plan: Plan) -> None:

@@ -12,7 +12,7 @@ _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Stat:
-    """Of `/proc/<pid>/stat`: `start_ticks`, in kernel ticks since boot, tells a process from another of the same pid."""
+    """From `/proc/<pid>/stat`. `start_ticks`, since boot, tells a process from a later one with the same pid."""
 
     comm: str
     state: str

@@ -161,7 +161,7 @@ def main() -> None:
             "releases": {"type": "path", "required": True},
             "volatile": {"type": "list", "elements": "path", "default": []},
             "backups": {"type": "list", "elements": "path", "default": []},
-            "secret_store": {"type": "path", "default": ""},
+            "secret_store": {"type": "path", "default": "", "no_log": False},
             "cluster": {
                 "type": "dict",
                 "options": {

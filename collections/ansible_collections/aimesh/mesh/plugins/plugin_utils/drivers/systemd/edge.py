@@ -34,7 +34,6 @@ def render(plan: Plan, host: str) -> Part:
                 "service": each["service"],
                 "bind": f"{each['bind']}:{each['port']}",
                 "public": each["exposure"] == "edge",
-                "drain_s": plan["services"][each["service"]]["drain_s"],
                 "servers": [
                     {
                         "name": f"{instance['host']}-{instance['slot']}",
