@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -54,9 +53,8 @@ def test_a_second_change_waits_and_then_says_who_has_the_host(tmp_path: Path, ho
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     holder.kill()
     holder.wait()
-    started = time.monotonic()
-    with host_lock(str(tmp_path / "state"), "x", timeout_s=5):
-        assert time.monotonic() - started < 1
+    with host_lock(str(tmp_path / "state"), "x", timeout_s=0):
+        assert (tmp_path / "state/host.lock").exists()
 
 
 def test_check_mode_does_not_wait_for_the_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
