@@ -89,6 +89,8 @@ def decode(body: bytes, shape: type[T]) -> T:
         raise ProblemError(422, f"The body does not fit: {error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, f"The body is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise ProblemError(400, "The body is nested too deeply; send a flatter one.") from None
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -131,7 +133,9 @@ def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
         yield
         await runtime.stop()
 
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _routing_error})
+    # Starlette answers an error that nobody foresaw by the second handler and raises it again, for the log of Shell.
+    handlers = {HTTPException: _routing_error, Exception: _unexpected_error}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     return Shell(app, runtime)
 
 
@@ -162,6 +166,11 @@ async def _routing_error(request: Request, error: Exception) -> Response:
     return problem_response(ProblemError(status, detail, headers=headers), request.url.path, request_id.get())
 
 
+async def _unexpected_error(request: Request, _error: Exception) -> Response:
+    problem = ProblemError(500, "An unexpected error; the service's log has it under this request id.")
+    return problem_response(problem, request.url.path, request_id.get())
+
+
 async def _health(call: Call) -> Response:
     status, body = await call.runtime.health.report()
     return json_response(body, status, {"Cache-Control": "no-store"})
@@ -180,7 +189,7 @@ async def _metrics(call: Call) -> Response:
 
 
 class Shell:
-    """Pure ASGI wrapper: request id in and out, last-resort error answer, metrics, access log, drain."""
+    """Pure ASGI wrapper: request id in and out, metrics, access log, drain."""
 
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
@@ -208,10 +217,6 @@ class Shell:
             await self._app(scope, receive, answer)
         except Exception:
             log.exception("unexpected error")
-            if status == 0:
-                problem = ProblemError(500, "An unexpected error; the service's log has it under this request id.")
-                response = problem_response(problem, scope["path"], request_id.get())
-                await response(scope, receive, answer)
         finally:
             self._record(scope, status or 500, time.perf_counter() - started)
             request_id.reset(token)

@@ -33,10 +33,14 @@ def bad_cursor() -> ProblemError:
 
 def parse_limit(text: str | None) -> int:
     """Page size; raises ProblemError 400 outside 1 to 200."""
-    if text is None:
-        return DEFAULT_LIMIT
-    if not text.isdecimal() or not 1 <= int(text) <= MAXIMUM_LIMIT:
-        raise ProblemError(400, f"limit is {text!r}; give a whole number from 1 to {MAXIMUM_LIMIT}.")
+    return DEFAULT_LIMIT if text is None else parse_whole("limit", text, 1, MAXIMUM_LIMIT)
+
+
+def parse_whole(name: str, text: str, low: int, high: int) -> int:
+    """A whole number in ASCII digits; raises ProblemError 400 outside `low` to `high`."""
+    # Python itself refuses to convert thousands of digits.
+    if not text.isascii() or not text.isdecimal() or len(text) > 19 or not low <= int(text) <= high:
+        raise ProblemError(400, f"{name} is {text[:64]!r}; give a whole number from {low} to {high}.")
     return int(text)
 
 

@@ -6,11 +6,12 @@ from starlette.responses import Response
 
 from mesh.core.http import Call, Endpoint
 from mesh.core.identity import Access
-from mesh.core.paging import iso
+from mesh.core.paging import iso, parse_whole
 from mesh.core.problem import ProblemError, json_response
 from mesh.core.settings import VERIFY_NAMESPACE
 
 _TABLES = {"agents": "created_at", "samples": "received_at", "decisions": "decided_at"}
+_OLDEST_S = 100 * 365 * 86400
 
 _COUNT = """
     SELECT run_id, count(*) AS count, min(<written_at>) AS oldest FROM <table>
@@ -42,9 +43,8 @@ def verify_endpoints(table: str) -> list[Endpoint]:
         if run_id is not None:
             deleted = await call.runtime.database.write.execute(purge_run, VERIFY_NAMESPACE, run_id)
         else:
-            if age is None or not age.isdecimal():
-                raise ProblemError(400, f"older_than_s is {age!r}; give whole seconds.")
-            deleted = await call.runtime.database.write.execute(purge_old, VERIFY_NAMESPACE, float(age))
+            seconds = parse_whole("older_than_s", age or "", 0, _OLDEST_S)
+            deleted = await call.runtime.database.write.execute(purge_old, VERIFY_NAMESPACE, float(seconds))
         return json_response({"namespace": VERIFY_NAMESPACE, "deleted": deleted})
 
     return [

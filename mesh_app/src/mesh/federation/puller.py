@@ -104,12 +104,12 @@ class Puller:
             raise ValueError(f"peer {peer.name} calls itself {signed_by!r}; correct the name in MESH_PEERS_FILE")
         try:
             return msgspec.json.decode(reply.body, type=ExportPage)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"the answer of peer {peer.name} does not fit: {error}") from None
 
 
 def _detail(body: bytes) -> str:
     try:
         return str(msgspec.json.decode(body, type=dict[str, object]).get("detail", "no explanation"))[:300]
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return "no explanation"

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from mesh.core.http import Call, Endpoint, decode
 from mesh.core.identity import Access
-from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time
+from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time, parse_whole
 from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.verify_records import verify_endpoints
@@ -50,10 +50,7 @@ class _Samples:
 
     async def list(self, call: Call) -> Response:
         limit, cursor = parse_limit(call.query("limit")), call.query("cursor")
-        before = decode_cursor(cursor, 1)[0] if cursor else None
-        if before is not None and not before.isdecimal():
-            raise bad_cursor()
-        rows = await self._repository.latest(_filter(call), limit, int(before) if before else None)
+        rows = await self._repository.latest(_filter(call), limit, _before(cursor) if cursor else None)
         after = encode_cursor(str(rows[-1]["id"])) if len(rows) == limit else None
         return json_response({"items": [sample_json(row) for row in rows], "next_cursor": after})
 
@@ -62,16 +59,22 @@ class _Samples:
 
     async def series(self, call: Call) -> Response:
         """Sixty buckets over the last `minutes`."""
-        minutes = call.query("minutes") or "60"
-        if not minutes.isdecimal() or not 1 <= int(minutes) <= 7 * 24 * 60:
-            raise ProblemError(400, f"minutes is {minutes!r}; give a whole number from 1 to {7 * 24 * 60}.")
+        minutes = parse_whole("minutes", call.query("minutes") or "60", 1, 7 * 24 * 60)
         now = datetime.now(UTC)
-        rows = await self._repository.series(now - timedelta(minutes=int(minutes)), float(minutes))
+        rows = await self._repository.series(now - timedelta(minutes=minutes), float(minutes))
         points = [
             {"metric_type": r["metric_type"], "at": iso(r["bucket"]), "count": r["count"], "avg": r["avg"]}
             for r in rows
         ]
-        return json_response({"until": iso(now), "minutes": int(minutes), "points": points})
+        return json_response({"until": iso(now), "minutes": minutes, "points": points})
+
+
+def _before(cursor: str) -> int:
+    """The id that a page begins before; raises ProblemError 400 for a cursor that this service did not make."""
+    try:
+        return parse_whole("cursor", decode_cursor(cursor, 1)[0], 0, 2**63 - 1)
+    except ProblemError:
+        raise bad_cursor() from None
 
 
 def _filter(call: Call) -> SampleFilter:
