@@ -71,7 +71,7 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self.plan | {"digest": digest_of(self.plan)}))
 
-    def run(self, *tasks: dict[str, Any], check: bool = False, verbose: bool = False) -> Run:
+    def run(self, *tasks: dict[str, Any], verbose: bool = False) -> Run:
         """Run tasks; each result is in `results`, failures included."""
         self.write_plan()
         numbered = []
@@ -82,11 +82,10 @@ class Site:
             "name": "Report",
             "ansible.builtin.copy": {"content": "{{ answers | to_json }}", "dest": str(self.root / "results.json")},
             "vars": {"answers": answers},
-            "check_mode": False,
         }
         play = [{"hosts": "mesh", "gather_facts": False, "tasks": [*numbered, report]}]
         (self.root / "play.yml").write_text(json.dumps(play))
-        options = [*(["--check"] if check else []), "--diff", *(["-vvv"] if verbose else [])]
+        options = ["--diff", *(["-vvv"] if verbose else [])]
         done = subprocess.run(
             [Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.yml", "play.yml", *options],
             cwd=self.root,
@@ -110,6 +109,10 @@ def files_task(site: Site, **options: str) -> dict[str, Any]:
     return {"aimesh.mesh.files": {"templates": str(site.templates)} | options}
 
 
+def predicting(task: dict[str, Any]) -> dict[str, Any]:
+    return task | {"check_mode": True}
+
+
 def test_a_playbook_brings_the_plans_files_and_a_second_run_changes_nothing(site: Site) -> None:
     (site.templates / "app.env.j2").write_text("NAME={{ plan.mesh.name }}\nHOST={{ host }}\nX={{ vars.x }}\n")
     site.plan["fake"]["files"] = [
@@ -122,12 +125,10 @@ def test_a_playbook_brings_the_plans_files_and_a_second_run_changes_nothing(site
         },
     ]
     task = files_task(site)
-    predicted = site.run(task, check=True).results[0]
+    run = site.run(predicting(task), task, task, verbose=True)
+    predicted, first, second = run.results
     assert predicted["changed"]
-    assert not (site.host / "config").exists()
-
-    run = site.run(task, task, verbose=True)
-    first, second = run.results
+    assert predicted["files"] == first["files"], "the prediction already made them"
     assert (first["changed"], first["remote_calls"]) == (True, 1)
     assert (second["changed"], second["remote_calls"]) == (False, 1)
     assert (site.host / "config/app.env").read_text() == "NAME=local\nHOST=localhost\nX=1\n"
@@ -135,11 +136,6 @@ def test_a_playbook_brings_the_plans_files_and_a_second_run_changes_nothing(site
     assert CANARY not in run.output, "a secret is on the screen of a verbose run"
     assert "+NAME=local" in run.output
     assert CANARY not in (site.host / "state/files.json").read_text()
-
-
-def test_a_host_without_such_a_slice_costs_no_remote_call(site: Site) -> None:
-    results = site.run(files_task(site), {"aimesh.mesh.packages": {}}, {"aimesh.mesh.release": {}}).results
-    assert [(each["skipped"], each["changed"], each["remote_calls"]) for each in results] == [(True, False, 0)] * 3
 
 
 def test_a_release_goes_over_once_and_is_one_call_afterwards(site: Site) -> None:
@@ -152,9 +148,8 @@ def test_a_release_goes_over_once_and_is_one_call_afterwards(site: Site) -> None
         "interpreter": sys.executable,
     }
     task: dict[str, Any] = {"aimesh.mesh.release": {}}
-    predicted = site.run(task, check=True).results[0]
+    predicted, first, second = site.run(predicting(task), task, task).results
     assert (predicted["changed"], predicted["remote_calls"]) == (True, 1)
-    first, second = site.run(task, task).results
     assert first["changed"], first
     assert (second["changed"], second["remote_calls"]) == (False, 1)
     program = site.host / "releases" / RELEASE_ID / "venv/bin/mesh"
@@ -205,18 +200,27 @@ BAD_PLANS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+UNBORN = {"path": "/nowhere/redis", "inline": "{{ secrets.redis_password }}", "secrets": ["redis_password"]}
+
+
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One run with a task for each bad plan, one with a mistyped option and one without a plan."""
+    """One run of everything that changes nothing.
+
+    A task for each bad plan, a prediction with UNBORN, a mistyped option, no plan, and three empty slices.
+    """
     site = Site(tmp_path_factory.mktemp("refusals") / "site")
     tasks: list[dict[str, Any]] = []
-    for number, (change, _) in enumerate(BAD_PLANS):
+    unborn = {"fake": {"files": [UNBORN]}}
+    for number, change in enumerate([*(change for change, _ in BAD_PLANS), unborn]):
         plan = site.plan | change | {"mesh": site.plan["mesh"] | change.get("mesh", {})}
         path = site.root / f"plan-{number}.json"
         path.write_text(json.dumps(plan))
         name = "release" if "release" in change.get("fake", {}) else "files"
         tasks.append({f"aimesh.mesh.{name}": {"plan_path": str(path)}})
-    return site.run(*tasks, files_task(site, template="x"), files_task(site, build_dir="/nowhere"))
+    tasks[-1] = predicting(tasks[-1])
+    empty: list[dict[str, Any]] = [files_task(site), {"aimesh.mesh.packages": {}}, {"aimesh.mesh.release": {}}]
+    return site.run(*tasks, files_task(site, template="x"), files_task(site, build_dir="/nowhere"), *empty)
 
 
 @pytest.mark.parametrize("number", range(len(BAD_PLANS)))
@@ -228,7 +232,7 @@ def test_what_cannot_be_rendered_is_one_clear_sentence(refusals: Run, number: in
 
 
 def test_a_mistyped_option_and_a_missing_plan_are_named(refusals: Run) -> None:
-    mistyped, missing = refusals.results[-2:]
+    mistyped, missing = refusals.results[-5:-3]
     assert mistyped["msg"] == "Unknown option template; this task takes build_dir, plan_path, templates."
     assert missing["msg"].startswith("There is no plan at /nowhere/plan.json;")
 
@@ -237,10 +241,11 @@ def test_no_refusal_is_a_traceback(refusals: Run) -> None:
     assert "Traceback" not in refusals.output
 
 
-def test_check_mode_predicts_files_whose_secret_is_not_generated_yet(site: Site) -> None:
-    path = str(site.host / "config/redis")
-    site.plan["fake"]["files"] = [
-        {"path": path, "inline": "{{ secrets.redis_password }}", "secrets": ["redis_password"]}
-    ]
-    result = site.run(files_task(site), check=True).results[0]
-    assert (result["changed"], result["files"]) == (True, {path: ["absent"]})
+def test_check_mode_predicts_files_whose_secret_is_not_generated_yet(refusals: Run) -> None:
+    result = refusals.results[len(BAD_PLANS)]
+    assert (result["changed"], result["files"]) == (True, {UNBORN["path"]: ["absent"]})
+
+
+def test_a_host_without_such_a_slice_costs_no_remote_call(refusals: Run) -> None:
+    results = refusals.results[-3:]
+    assert [(each["skipped"], each["changed"], each["remote_calls"]) for each in results] == [(True, False, 0)] * 3
