@@ -21,7 +21,7 @@ def mesh() -> Iterator[LocalMesh]:
     """A mesh of local processes, deployed once; each test leaves it healthy."""
     from local_mesh import new_mesh
 
-    with new_mesh("shared") as found:
+    with new_mesh("shared", shift=0) as found:
         outcome = found.deploy()
         assert outcome.code == 0, outcome.output[-4000:]
         yield found

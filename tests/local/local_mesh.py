@@ -33,6 +33,8 @@ INVENTORY = REPOSITORY / "inventories" / "local"
 class LocalMesh:
     name: str
     base: Path
+    shift: int = 0
+    """Added to every port, so that two meshes of a test session stand side by side."""
 
     @property
     def socket(self) -> str:
@@ -43,9 +45,9 @@ class LocalMesh:
         given = {
             "mesh_name": self.name,
             "mesh_state_dir": str(self.base),
-            "mesh_services": ports(),
-            "mesh_postgresql": {"port": POSTGRESQL_PORT},
-            "mesh_redis": {"port": REDIS_PORT},
+            "mesh_services": ports(self.shift),
+            "mesh_postgresql": {"port": POSTGRESQL_PORT + self.shift},
+            "mesh_redis": {"port": REDIS_PORT + self.shift},
         }
         return ["-e", json.dumps(given | more)]
 
@@ -71,7 +73,7 @@ class LocalMesh:
 
     def health(self, service: str) -> tuple[int, dict[str, Any]]:
         """Status and document of `/health`; status 0 when nobody answers."""
-        return ask(FIRST_PORT + SERVICES.index(service), "/health")
+        return ask(FIRST_PORT + self.shift + SERVICES.index(service), "/health")
 
     def healthy(self) -> dict[str, int]:
         return {service: self.health(service)[0] for service in SERVICES}
@@ -90,18 +92,18 @@ class LocalMesh:
         return int(self.processes()[program].split()[0])
 
 
-def ports() -> dict[str, dict[str, int]]:
-    """The variable mesh_services of every test mesh."""
-    return {service: {"port": FIRST_PORT + n} for n, service in enumerate(SERVICES)}
+def ports(shift: int = 0) -> dict[str, dict[str, int]]:
+    """The variable mesh_services of a test mesh."""
+    return {service: {"port": FIRST_PORT + shift + n} for n, service in enumerate(SERVICES)}
 
 
 @contextlib.contextmanager
-def new_mesh(label: str) -> Iterator[LocalMesh]:
+def new_mesh(label: str, shift: int = 100) -> Iterator[LocalMesh]:
     """A place for a mesh, taken away in the end with everything that still runs there."""
     name = f"t{os.getpid() % 10000}-{label}"
     base = Path(tempfile.mkdtemp(prefix="aimesh-local-")) / "mesh"
     base.parent.chmod(0o755)  # the mesh's own user passes through
-    mesh = LocalMesh(name, base)
+    mesh = LocalMesh(name, base, shift)
     try:
         yield mesh
     finally:
