@@ -96,6 +96,13 @@ def test_no_statement_holds_a_password() -> None:
     assert "'one'" not in whole and "'two'" not in whole
 
 
+def test_the_server_is_told_to_log_no_statement_before_the_first_one_with_a_verifier() -> None:
+    before = script(WANTED, changes(WANTED, None)).partition("SCRAM-SHA-256")[0]
+    assert "SET log_statement = 'none';" in before
+    assert "SET log_min_error_statement = 'panic';" in before
+    assert "SET log_min_duration_statement = -1;" in before
+
+
 def test_changes_inside_the_database_follow_a_connect_and_others_come_before_it() -> None:
     lines = script(WANTED, changes(WANTED, None)).splitlines()
     at = lines.index("\\connect mesh_registry")

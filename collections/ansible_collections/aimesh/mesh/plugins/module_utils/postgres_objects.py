@@ -63,6 +63,16 @@ class Change:
     inside: bool = False
 
 
+# Verifiers of passwords stand in the statements: a failed or slow one must not be copied into the server's log.
+QUIET = """\
+SET client_min_messages = warning;
+SET log_statement = 'none';
+SET log_min_error_statement = 'panic';
+SET log_min_duration_statement = -1;
+SET log_min_duration_sample = -1;
+SET log_transaction_sample_rate = 0;
+"""
+
 LOOK = Template("""
 SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $literal) AS have \\gset
 SELECT jsonb_build_object(
@@ -169,7 +179,7 @@ def script(cluster: WantedCluster, wanted: Sequence[Change]) -> str:
     statements = [change.sql for change in wanted if not change.inside]
     if inside:
         statements += [f"\\connect {cluster.database}", *inside]
-    return "SET client_min_messages = warning;\n" + "".join(f"{statement}\n" for statement in statements)
+    return QUIET + "".join(f"{statement}\n" for statement in statements)
 
 
 def _role_changes(role: WantedLogin, seen: SeenRole | None) -> list[Change]:
