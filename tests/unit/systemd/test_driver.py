@@ -127,7 +127,8 @@ def test_the_edge_binds_exactly_the_endpoints_of_the_plan(plan: dict[str, Any], 
 def test_only_public_fronts_drop_the_address_that_a_client_claims(files: dict[str, RenderedFile]) -> None:
     text = files["/etc/aimesh/haproxy/haproxy.cfg"].content or ""
     fronts = {block.split("\n")[0]: block for block in text.split("\nfrontend ")[1:]}
-    assert {name for name, block in fronts.items() if "del-header X-Forwarded-For" in block} == {"api-gateway", "ui"}
+    for header in ("X-Forwarded-For", "X-Forwarded-Proto"):
+        assert {name for name, block in fronts.items() if f"del-header {header}" in block} == {"api-gateway", "ui"}
 
 
 def test_the_runtime_socket_is_no_tcp_port_and_not_for_everybody(files: dict[str, RenderedFile]) -> None:
@@ -141,6 +142,26 @@ def test_redis_has_one_user_and_the_default_one_is_off(files: dict[str, Rendered
     assert lines[0].startswith("user default off ")
     assert re.match(r"user mesh on #[0-9a-f]{64} ", lines[1])
     assert len(lines) == 2
+
+
+def test_the_redis_user_has_its_own_keys_and_neither_scripts_nor_administration(
+    plan: dict[str, Any], files: dict[str, RenderedFile]
+) -> None:
+    rights = (files["/etc/aimesh/redis/users.acl"].content or "").splitlines()[1].split()[4:]
+    assert [word for word in rights if word[0] in "~&%"] == [f"~mesh:{plan['mesh']['name']}:*"]
+    assert {"-@admin", "-@dangerous", "-@scripting"} <= set(rights)
+
+
+def test_only_services_that_call_others_hold_the_token_that_acts_for_anybody(files: dict[str, RenderedFile]) -> None:
+    units = {path: file.content or "" for path, file in files.items() if path.endswith("@a.service")}
+    holders = {path for path, text in units.items() if "LoadCredential=service_token:" in text}
+    assert holders == {f"/etc/systemd/system/aimesh-{name}@a.service" for name in ("api-gateway", "ui")}
+
+
+def test_no_process_of_the_mesh_leaves_a_core_file(files: dict[str, RenderedFile]) -> None:
+    units = {path: file.content or "" for path, file in files.items() if path.endswith(".service")}
+    assert len(units) >= 9
+    assert [path for path, text in units.items() if "\nLimitCORE=0\n" not in text] == []
 
 
 def test_a_changed_policy_restarts_the_policy_service_and_nothing_else(plan: dict[str, Any]) -> None:

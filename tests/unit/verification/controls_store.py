@@ -100,6 +100,24 @@ CONTROLS = [
         "redis.access.password_only", "open", answer_of("redis", into("ping", value={"reply": "PONG"}), "PING"), "PONG"
     ),
     Control(
+        "redis.access.own_keys_only",
+        "scripts",
+        answer_of("redis", into("EVAL", value={"reply": 1}), "EVAL"),
+        "EVAL",
+    ),
+    Control(
+        "redis.access.own_keys_only",
+        "foreign keys",
+        answer_of("redis", into("GET of a foreign key", value={"reply": None}), "EVAL"),
+        "foreign key",
+    ),
+    Control(
+        "redis.access.own_keys_only",
+        "other error",
+        answer_of("redis", into("KEYS", value={"error": "LOADING Redis is loading the dataset"}), "EVAL"),
+        "KEYS",
+    ),
+    Control(
         "redis.memory.planned",
         "no limit",
         answer_of("redis", into("memory", value={"reply": "maxmemory:0\r\nmaxmemory_policy:noeviction"}), "INFO"),

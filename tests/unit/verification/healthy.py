@@ -222,6 +222,8 @@ class HealthyMesh:
     def _redis(self, _: str, question: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if "password" not in question:
             return {name: {"error": "NOAUTH Authentication required."} for name in question["commands"]}
+        if "EVAL" in question["commands"]:
+            return {name: {"error": "NOPERM User mesh has no permissions"} for name in question["commands"]}
         plan = self.plan["redis"]
         persistent = int(plan["persistence"] == "aof")
         return {

@@ -47,6 +47,28 @@ def test_anonymous_is_refused(mesh: Mesh, target: Target) -> None:
 
 
 @check(
+    "redis.access.own_keys_only",
+    "The mesh's own login can neither administer Redis, nor run scripts, nor read keys that are not the mesh's",
+    targets=cache_host,
+    capability="redis",
+    hint="redis",
+)
+def test_the_login_has_no_more_rights_than_it_needs(mesh: Mesh, target: Target) -> None:
+    # Each would be harmless where it is allowed by mistake.
+    commands = {
+        "CONFIG GET": ["CONFIG", "GET", "port"],
+        "ACL LIST": ["ACL", "LIST"],
+        "KEYS": ["KEYS", "aimesh-verify-none"],
+        "EVAL": ["EVAL", "return 1", "0"],
+        "GET of a foreign key": ["GET", "aimesh-verify-foreign"],
+        "PUBLISH": ["PUBLISH", "aimesh-verify-none", "x"],
+    }
+    reply = mesh.host(target.host).redis(commands)
+    allowed = [name for name in commands if not str(reply.get(name, {}).get("error", "")).startswith("NOPERM")]
+    require_none(allowed, "NOPERM to everything but data commands on the mesh's own keys")
+
+
+@check(
     "redis.memory.planned",
     "Redis has its planned memory limit, eviction policy and persistence",
     targets=cache_host,

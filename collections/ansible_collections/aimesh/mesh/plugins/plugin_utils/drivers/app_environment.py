@@ -30,9 +30,12 @@ URL_VARIABLES = {
 }
 
 # Each service gets the keys that it works with and no others.
+CALLER = {"MESH_SERVICE_TOKEN_FILE": "service_token"}
+"""Whoever has it may act for anybody, so only the services that call others get it."""
 KEYS = {
+    "api-gateway": CALLER,
     "federation": {"MESH_FEDERATION_KEY_FILE": "federation_key"},
-    "ui": {"MESH_SESSION_KEY_FILE": "session_key"},
+    "ui": {"MESH_SESSION_KEY_FILE": "session_key", **CALLER},
 }
 
 
@@ -56,7 +59,6 @@ def service_credentials(plan: Plan, service: str) -> dict[str, str]:
         "MESH_DATABASE_PASSWORD_FILE": login_secret(plan["postgresql"]["active_login"]),
         "MESH_REDIS_PASSWORD_FILE": "redis_password",
         "MESH_TOKENS_FILE": TOKENS,
-        "MESH_SERVICE_TOKEN_FILE": "service_token",
         **KEYS.get(service, {}),
     }
 
@@ -96,6 +98,11 @@ def migration_environment(plan: Plan, host: str, credential: Callable[[str], str
         "MESH_MIGRATION_DATABASE_PASSWORD_FILE": credential("db_owner_password"),
         "MESH_LOG_LEVEL": "info",
     }
+
+
+def redis_rights(plan: Plan) -> str:
+    """What the mesh's Redis user may do: data commands on the mesh's own keys; no administration, no scripts."""
+    return f"resetchannels ~mesh:{plan['mesh']['name']}:* +@all -@admin -@dangerous -@scripting +info"
 
 
 def _database_url(plan: Plan, login: str, host: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import login_secret
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import login_secret, redis_rights
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.process.layout import (
     POSTGRESQL_UNIT,
     REDIS_UNIT,
@@ -126,5 +126,5 @@ def _redis_text(plan: Plan, layout: Layout) -> str:
 
 def _users_template(plan: Plan) -> str:
     """The mesh's user, by the hash of its password; nobody else gets in."""
-    rights = "~* &* +@all -@admin -@dangerous +info +config|get"
-    return f"user default off\nuser {plan['redis']['user']} on #{{{{ secrets['redis_password'] | sha256 }}}} {rights}\n"
+    digest = "#{{ secrets['redis_password'] | sha256 }}"
+    return f"user default off\nuser {plan['redis']['user']} on {digest} {redis_rights(plan)}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import redis_rights
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
     READY_S,
     config,
@@ -38,7 +39,14 @@ def render(plan: Plan, _host: str) -> Part:
         ),
         files=(
             File(conf, template="redis.conf.j2", vars={"acl": acl}, group=GROUP, mode="0640"),
-            File(acl, template="users.acl.j2", secrets=("redis_password",), group=GROUP, mode="0640"),
+            File(
+                acl,
+                template="users.acl.j2",
+                vars={"rights": redis_rights(plan)},
+                secrets=("redis_password",),
+                group=GROUP,
+                mode="0640",
+            ),
             unit_file(UNIT, "redis.service.j2", values),
         ),
         units=(
