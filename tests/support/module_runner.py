@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from module_server import run_program
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 COLLECTIONS = REPOSITORY / "collections"
 
@@ -41,9 +43,12 @@ def run_module(
 ) -> dict[str, Any]:
     """The module's result with `rc` added. Raises AssertionError when it prints anything but one JSON document."""
     environment = os.environ | {"PYTHONPATH": str(COLLECTIONS)} | (env or {})
+    call = module_call(name, args, check=check, diff=diff)
+    if user is None and python == sys.executable:
+        return parse_result(*run_program(LAUNCHER, call, environment, int(timeout_s)))
     done = subprocess.run(
         [python, "-c", LAUNCHER],
-        input=module_call(name, args, check=check, diff=diff),
+        input=call,
         capture_output=True,
         text=True,
         env=environment,
