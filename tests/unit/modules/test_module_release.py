@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,25 @@ def archive(tmp_path: Path, bundle: Bundle) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the release has been installed once, for tests that begin with that; nobody changes it."""
+    folder = tmp_path_factory.mktemp("installed")
+    made = bundle_of(make_release(folder / "dist"))
+    write_archive(made, folder / "release.tar")
+    done = run_module("release", arguments(folder, made, archive=str(folder / "release.tar")))
+    assert done["changed"], done
+    return folder
+
+
+@pytest.fixture
+def installed(tmp_path: Path, installation: Path) -> Path:
+    """`tmp_path` as the installation left it; returns the release's folder."""
+    for name in ("opt", "state"):
+        shutil.copytree(installation / name, tmp_path / name, symlinks=True)
+    return tmp_path / "opt/releases" / RELEASE_ID
+
+
 def test_check_then_run_then_check_then_run_tells_the_truth(tmp_path: Path, bundle: Bundle, archive: str) -> None:
     args = arguments(tmp_path, bundle)
     predicted = run_module("release", args, check=True, diff=True)
@@ -65,11 +85,8 @@ def test_check_then_run_then_check_then_run_tells_the_truth(tmp_path: Path, bund
         assert (again["changed"], again.get("needs_archive")) == (False, None)
 
 
-def test_the_installation_has_its_bytecode_and_leaves_nothing_beside_it(
-    tmp_path: Path, bundle: Bundle, archive: str
-) -> None:
-    run_module("release", arguments(tmp_path, bundle, archive=archive))
-    root = tmp_path / "opt/releases"
+def test_the_installation_has_its_bytecode_and_leaves_nothing_beside_it(installation: Path) -> None:
+    root = installation / "opt/releases"
     assert [path.name for path in root.iterdir()] == [RELEASE_ID]
     assert list(root.rglob("mesh_app.cpython-*.pyc")), "no bytecode was compiled"
     assert json.loads((root / RELEASE_ID / "release.json").read_text())["id"] == RELEASE_ID
@@ -77,20 +94,22 @@ def test_the_installation_has_its_bytecode_and_leaves_nothing_beside_it(
     assert (root / RELEASE_ID).stat().st_mode & 0o777 == 0o755
 
 
-def test_a_folder_without_marker_is_rebuilt_from_nothing(tmp_path: Path, bundle: Bundle, archive: str) -> None:
+def test_a_folder_without_marker_is_rebuilt_from_nothing(
+    tmp_path: Path, bundle: Bundle, archive: str, installed: Path
+) -> None:
     """What a killed installation leaves: files, but not the marker that is written last."""
     args = arguments(tmp_path, bundle)
-    run_module("release", args | {"archive": archive})
-    folder = tmp_path / "opt/releases" / RELEASE_ID
-    (folder / ".installed").unlink()
-    (folder / "venv/half-written").write_text("")
+    assert not run_module("release", args)["changed"]
+    (installed / ".installed").unlink()
+    (installed / "venv/half-written").write_text("")
     assert run_module("release", args)["needs_archive"]
     assert run_module("release", args | {"archive": archive})["changed"]
-    assert not (folder / "venv/half-written").exists()
+    assert not (installed / "venv/half-written").exists()
 
 
-def test_an_installation_for_another_python_is_rebuilt(tmp_path: Path, bundle: Bundle, archive: str) -> None:
-    run_module("release", arguments(tmp_path, bundle, archive=archive))
+@pytest.mark.usefixtures("installed")
+def test_an_installation_for_another_python_is_rebuilt(tmp_path: Path, bundle: Bundle) -> None:
+    assert "needs_archive" not in run_module("release", arguments(tmp_path, bundle))
     assert run_module("release", arguments(tmp_path, bundle, digest="sha256:other"))["needs_archive"]
 
 
@@ -120,8 +139,8 @@ def test_another_python_than_the_wheels_are_for_is_refused(tmp_path: Path, bundl
     assert f"is {PYTHON}" in refused["msg"]
 
 
-def test_a_new_release_leaves_the_older_ones_for_a_rollback(tmp_path: Path, archive: str, bundle: Bundle) -> None:
-    run_module("release", arguments(tmp_path, bundle, archive=archive))
+@pytest.mark.usefixtures("installed")
+def test_a_new_release_leaves_the_older_ones_for_a_rollback(tmp_path: Path) -> None:
     second = bundle_of(make_release(tmp_path / "dist", "1.0.0+89abcdef"), "1.0.0+89abcdef")
     write_archive(second, tmp_path / "second.tar")
     done = run_module("release", arguments(tmp_path, second, archive=str(tmp_path / "second.tar")))

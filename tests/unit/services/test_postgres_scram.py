@@ -44,6 +44,15 @@ def test_what_is_no_scram_verifier_verifies_nothing(stored: str | None) -> None:
     assert not verifies("pencil", stored)
 
 
+def test_both_keys_of_a_verifier_count() -> None:
+    head, _, keys = make_verifier("pencil", salt=b"s" * 16).rpartition("$")
+    stored, server = keys.split(":")
+    other_stored, other_server = make_verifier("another", salt=b"s" * 16).rpartition("$")[2].split(":")
+    assert verifies("pencil", f"{head}${stored}:{server}")
+    assert not verifies("pencil", f"{head}${stored}:{other_server}")
+    assert not verifies("pencil", f"{head}${other_stored}:{server}")
+
+
 @pytest.mark.parametrize(
     ("password", "prepared"),
     [
