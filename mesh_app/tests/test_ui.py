@@ -107,6 +107,10 @@ def test_a_known_token_opens_a_session_that_works_until_logout(closed_mesh: Mesh
     done = http("POST", url, f"form_token={field.group(1)}".encode(), {"Cookie": session})
     assert (done.status, done.headers["location"]) == (303, "/login")
     assert 'mesh_session=""' in done.headers["set-cookie"]
+    kept = page(closed_mesh, "/agents", session)
+    assert (kept.status, kept.headers["location"]) == (303, "/login?next=%2Fagents")
+    other = cookie_of(log_in(closed_mesh, TOKENS["reader"]), "mesh_session")
+    assert page(closed_mesh, "/agents", other).status == 200
 
 
 def test_a_wrong_token_a_foreign_form_and_a_foreign_target_get_nowhere(closed_mesh: Mesh) -> None:

@@ -47,6 +47,7 @@ class _Ui:
     def __init__(self, runtime: Runtime) -> None:
         self._settings = runtime.settings
         self._tokens = runtime.tokens
+        self._cache = runtime.cache
         self._upstreams = Upstreams(runtime)
         self._pages = Pages(runtime.settings)
         # With MESH_AUTH off there are no sessions, so a key of this process's own will do.
@@ -54,7 +55,7 @@ class _Ui:
 
     def page(self, build: Page) -> Callable[[Call], Awaitable[Response]]:
         async def handle(call: Call) -> Response:
-            session = self._session(call)
+            session = await self._session(call)
             path = call.request.url.path
             if self._settings.auth and session is None:
                 query = call.request.url.query
@@ -162,9 +163,11 @@ class _Ui:
 
     async def logout(self, call: Call) -> Response:
         form = parse_qs((await call.body()).decode("utf-8", "replace"))
-        session = self._session(call)
+        session = await self._session(call)
         if session and not self._sessions.form_token_fits("logout", session.nonce, form.get("form_token", [""])[0]):
             raise ProblemError(403, "This form did not come from the UI's own page; log out from there.")
+        if session:
+            await self._cache.put(_ended(session), "1", LIFETIME)
         response = self._pages.redirect("/login")
         response.delete_cookie(SESSION_COOKIE)
         return response
@@ -186,8 +189,13 @@ class _Ui:
         _set_cookie(call, response, LOGIN_COOKIE, nonce, 3600)
         return response
 
-    def _session(self, call: Call) -> Session | None:
-        return self._sessions.read(call.request.cookies.get(SESSION_COOKIE)) if self._settings.auth else None
+    async def _session(self, call: Call) -> Session | None:
+        """The caller's session; raises ProblemError 503 when Redis cannot say whether it was logged out."""
+        if not self._settings.auth:
+            return None
+        session = self._sessions.read(call.request.cookies.get(SESSION_COOKIE))
+        # The cookie is valid by itself, so a copy of it would outlive the log-out.
+        return None if session and await self._cache.get(_ended(session)) else session
 
     async def _get(self, call: Call, service: str, path: str, **params: str) -> Any:
         return await self._upstreams.get_json(service, path, call=call, params=params)
@@ -203,6 +211,10 @@ class _Ui:
 def _set_cookie(call: Call, response: Response, name: str, value: str, seconds: int) -> None:
     secure = call.request.url.scheme == "https"
     response.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="strict")
+
+
+def _ended(session: Session) -> str:
+    return f"logout:{session.nonce}"
 
 
 def _local(target: str | None) -> str:
