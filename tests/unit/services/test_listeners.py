@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,35 @@ def test_the_process_behind_a_real_listener_is_named(port: int) -> None:
         owner = owners([mine[0].inode])[mine[0].inode]
     assert owner.pid == os.getpid() and owner.program == owner_of(os.getpid()).program
     assert [found for found in listeners() if found.port == port] == []
+
+
+def test_root_of_a_container_who_may_trace_nobody_still_sees_who_listens() -> None:
+    listen = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    look = (
+        "import sys; from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import listeners, owners; "
+        "(inode,) = [each.inode for each in listeners() if each.port == int(sys.argv[1])]; "
+        "print(owners([inode])[inode].pid)"
+    )
+    is_root = os.geteuid() == 0
+    # Anybody else has only their own processes to look at, which takes no capability.
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if is_root else []
+    plain = ["setpriv", "--bounding-set=-sys_ptrace"] if is_root else []
+    system_python = os.path.realpath("/usr/bin/python3")
+    with subprocess.Popen(
+        [*other, system_python, "-c", listen], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as listener:
+        assert listener.stdin and listener.stdout
+        port = listener.stdout.readline().strip()
+        try:
+            unaided = subprocess.run([*plain, "readlink", f"/proc/{listener.pid}/fd/0"], check=False)
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+            seen = subprocess.run(
+                [*plain, sys.executable, "-c", look, port], env=environment, text=True, capture_output=True, check=False
+            )
+        finally:
+            listener.stdin.close()
+    assert unaided.returncode == (1 if is_root else 0)
+    assert (seen.stdout.strip(), seen.stderr) == (str(listener.pid), "")
 
 
 def test_a_process_that_is_gone_has_no_name() -> None:

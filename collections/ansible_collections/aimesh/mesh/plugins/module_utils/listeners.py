@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.proc import pids, sockets_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import as_owner_of, pids, sockets_of
 
 LISTENING = "0A"
 EVERY_ADDRESS = (str(IPv4Address(0)), str(IPv6Address(0)))
@@ -80,7 +80,7 @@ def owner_of(pid: int, proc: str = "/proc") -> Owner:
         command = tuple((folder / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0"))
         named = UNIT.findall((folder / "cgroup").read_text(encoding="utf-8", errors="replace"))
         unit = _plain(named[-1]) if named else ""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), as_owner_of(pid, proc):
         command = (str((folder / "exe").readlink()), *command)
     return Owner(pid, program, command, unit)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,15 +39,33 @@ def pids(proc: str = "/proc") -> list[int]:
     return [int(folder.name) for folder in Path(proc).iterdir() if folder.name.isdigit()]
 
 
+@contextlib.contextmanager
+def as_owner_of(pid: int, proc: str = "/proc") -> Iterator[None]:
+    """Root looks at a process with its owner's identity, in this thread alone; anybody else stays who they are.
+
+    In a container root usually lacks the capability (SYS_PTRACE) to see another user's open files and environment.
+    Raises OSError when the process is gone.
+    """
+    if os.geteuid() != 0:
+        yield
+        return
+    owner = Path(proc, str(pid)).stat()
+    libc = ctypes.CDLL(None)
+    group, user = libc.setfsgid(owner.st_gid), libc.setfsuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        libc.setfsuid(user)
+        libc.setfsgid(group)
+
+
 def sockets_of(pid: int, proc: str = "/proc") -> set[str]:
     """Inodes of the sockets that a process has open; none when it is gone or not ours to look at."""
     found = set()
-    try:
+    with contextlib.suppress(OSError), as_owner_of(pid, proc):
         for link in Path(proc, str(pid), "fd").iterdir():
             with contextlib.suppress(OSError):
                 match = _SOCKET.fullmatch(str(link.readlink()))
                 if match:
                     found.add(match.group(1))
-    except OSError:
-        return set()
     return found

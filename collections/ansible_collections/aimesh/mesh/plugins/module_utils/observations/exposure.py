@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.proc import pids
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import as_owner_of, pids
 
 from .base import Environment, Question
 
@@ -35,7 +35,8 @@ def _in_processes(values: dict[str, bytes]) -> tuple[list[dict[str, Any]], int]:
     for pid in pids():
         for where in ("environ", "cmdline"):
             try:
-                content = Path(f"/proc/{pid}/{where}").read_bytes()
+                with as_owner_of(pid):
+                    content = Path(f"/proc/{pid}/{where}").read_bytes()
                 comm = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
             except OSError:
                 continue
