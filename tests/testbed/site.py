@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from . import footprint, playbook
 from .bed import Testbed
@@ -63,6 +65,11 @@ class Site:
             cwd=REPOSITORY, env=playbook.environment(self.env), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=timeout, check=False,
         )  # fmt: skip
+
+    def report(self) -> dict[str, Any]:
+        """What the last verification of the site wrote."""
+        report: dict[str, Any] = json.loads((REPOSITORY / "build" / self.name / "report.json").read_text())
+        return report
 
     def starts(self) -> dict[str, str]:
         return {f"{vm.name} {unit}": start for vm in self.vms for unit, start in footprint.starts(vm).items()}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.testbed import playbook
+from tests.testbed.paths import REPOSITORY
 from tests.testbed.site import Site
 
 
@@ -84,7 +84,8 @@ def search(site: Site, canaries: object) -> list[str]:
 def test_no_secret_is_in_the_build_folder_or_a_verbose_run(small: Site, secrets: dict[str, str]) -> None:
     outcome = small.deploy("-vvv", "--diff")
     texts = {"output": outcome.output}
-    texts |= {str(path): path.read_text(errors="replace") for path in (REPOSITORY / "build/small").rglob("*") if path.is_file()}
+    left = (path for path in (REPOSITORY / "build/small").rglob("*") if path.is_file())
+    texts |= {str(path): path.read_text(errors="replace") for path in left}
     assert [(place, name) for place, text in texts.items() for name, value in secrets.items() if value in text] == []
 
 
