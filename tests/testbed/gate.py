@@ -48,7 +48,7 @@ class Site:
 def succeeded(outcome: playbook.Outcome) -> list[str]:
     if outcome.code == 0 and outcome.record:
         return []
-    tail = "\n".join(outcome.output.strip().splitlines()[-40:])
+    tail = "\n".join(outcome.output.strip().splitlines()[-80:])
     return [f"ansible-playbook ended with exit code {outcome.code}; failed: {outcome.failed or 'no task'}\n{tail}"]
 
 
