@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import plan_path
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import (
     Gathered,
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):
             return check_schema(json.loads(json.dumps(dict(given))), "The applied plan")
         if given:
             return load_plan(str(given))
-        local = Path(gathered.basics.state) / "applied-plan.json"
+        local = Path(plan_path(gathered.basics.state))
         if gathered.basics.platform == "process" and local.is_file():
             return load_plan(local)
         return None

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils import apt
+from ansible_collections.aimesh.mesh.plugins.module_utils import apt, lease, state_home
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest, save_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.no_autostart import restore_policy
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
@@ -22,7 +22,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Re
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 STOP_TIMEOUT_S = 300.0
-GONE_WITH_THE_MESH = ("applied-plan.json", "lease.json")
+GONE_WITH_THE_MESH = (state_home.PLAN_NAME, lease.NAME)
 
 
 class Remover:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
 
+PLAN_NAME = "applied-plan.json"
 PLAN_SCHEMA = 1
 HISTORY_SCHEMA = 1
 HISTORY_LENGTH = 50
@@ -24,7 +25,7 @@ class Author:
 
 
 def plan_path(state_dir: str) -> str:
-    return str(Path(state_dir) / "applied-plan.json")
+    return str(Path(state_dir) / PLAN_NAME)
 
 
 def history_path(state_dir: str) -> str:

@@ -12,6 +12,11 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.convergence import Rec
 FOLDER = "units"
 
 
+def recorded_names(state_dir: str) -> list[str]:
+    """Names of the recorded units, without reading their records."""
+    return sorted(path.stem for path in Path(state_dir, FOLDER).glob("*.json"))
+
+
 def read_records(state_dir: str) -> dict[str, RecordedUnit]:
     """Every recorded unit by name. Raises StateFileError for a record that cannot be used."""
     found = {}

@@ -89,6 +89,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils import unit_records
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
     accounts,
@@ -121,7 +122,7 @@ def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
     manifest, packages = load_manifest(state_dir), load_packages(state_dir)
     if packages.pending:
         packages = settle(packages, set(packages.pending), accounts())
-    recorded = sorted(path.stem for path in (Path(state_dir) / "units").glob("*.json"))
+    recorded = unit_records.recorded_names(state_dir)
     names = dict.fromkeys([*params["units"], *recorded]) if params["systemd"] else {}
     units = [f"{name}.service" for name in names]
     cluster = DebianCluster(**params["cluster"]) if params["cluster"] else None

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.aimesh.mesh.plugins.module_utils.lease import lease_path
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, PlanError, is_state_host, load_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import (
@@ -120,7 +121,7 @@ class Slice:
         """`state_dir, run_id, lease_path` (lease_path only on the state host), as every module of ours takes them."""
         args: dict[str, Any] = {"state_dir": self.state_dir, "run_id": run_identity().run_id}
         if self.is_state_host:
-            args["lease_path"] = str(Path(self.plan["mesh"]["state_home"]["path"]) / "lease.json")
+            args["lease_path"] = lease_path(self.plan["mesh"]["state_home"]["path"])
         return args
 
 

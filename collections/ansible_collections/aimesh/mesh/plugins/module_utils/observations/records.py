@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import plan_path
+from ansible_collections.aimesh.mesh.plugins.module_utils.unit_records import FOLDER
+
 from .base import Environment, ProbeError, Question
 
 
@@ -14,9 +17,8 @@ def answer_records(question: Question, _environment: Environment) -> dict[str, A
 
     Raises ProbeError for a record that is not JSON or may not be read.
     """
-    state = Path(str(question["state"]))
-    plan = state / "applied-plan.json"
-    units = state / "units"
+    state = str(question["state"])
+    plan, units = Path(plan_path(state)), Path(state, FOLDER)
     try:
         records = {path.stem: _read(path) for path in sorted(units.glob("*.json"))} if units.is_dir() else {}
         return {"applied_plan": _read(plan) if plan.exists() else None, "units": records}
