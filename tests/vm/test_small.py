@@ -44,8 +44,9 @@ def test_every_unit_of_ours_is_hardened(small: Site) -> None:
     assert len(units) >= 9
     for unit in units:
         last = vm.run(f"systemd-analyze security --no-pager '{unit}' | tail -1")
-        exposure = float(re.search(r": (\d+\.\d+) ", last).group(1))  # type: ignore[union-attr]
-        assert exposure <= EXPOSURE, f"{unit}: {exposure}"
+        found = re.search(r": (\d+\.\d+) ", last)
+        assert found is not None, last
+        assert float(found.group(1)) <= EXPOSURE, f"{unit}: {last}"
 
 
 def test_unit_files_are_free_of_mistakes(small: Site) -> None:

@@ -172,6 +172,6 @@ def _within(row: dict[str, Any], allowed: list[ipaddress.IPv4Network | ipaddress
         return True
     try:
         network = ipaddress.ip_network(f"{row['address']}/{row['netmask']}" if row["netmask"] else row["address"])
-        return any(network.version == each.version and network.subnet_of(each) for each in allowed)  # type: ignore[arg-type]
+        return any(network.version == each.version and network.subnet_of(each) for each in allowed)
     except (ValueError, TypeError):
         return False

@@ -65,7 +65,7 @@ def check(
 
     def register(function: Function) -> Function:
         CATALOGUE[check_id] = (declared, function)
-        function.check = declared  # type: ignore[attr-defined]
+        function.check = declared
         return function
 
     return register

@@ -226,8 +226,8 @@ class ObservedHost(testinfra.host.Host):
             "timeout": 3 * timeout,
             "sample": sample,
         }
-        answer: dict[str, Any] = self.observed.demand(question, expected)
-        return answer["steps"]  # type: ignore[no-any-return]
+        steps: dict[str, Any] = self.observed.demand(question, expected)["steps"]
+        return steps
 
     def postgresql(self, queries: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
         question = {"kind": "postgresql", "queries": queries, **self.mesh.postgresql_access(self.name)}
