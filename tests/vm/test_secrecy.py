@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import pytest
 
@@ -71,10 +72,10 @@ def test_the_search_finds_a_canary_that_is_there(small: Site) -> None:
     assert search(small, [canary]) == ["journal 0"]
 
 
-def search(site: Site, canaries: object) -> list[str]:
+def search(site: Site, canaries: Iterable[str]) -> list[str]:
     done = subprocess.run(
         ["docker", "exec", "-i", site.vms[0].container, "python3", "-I", "-c", SEARCH],
-        input="\n".join(canaries), capture_output=True, text=True, check=True,  # type: ignore[arg-type, call-overload]
+        input="\n".join(canaries), capture_output=True, text=True, check=True,
     )  # fmt: skip
     *found, last = done.stdout.splitlines()
     assert int(last.split()[-1]) > 20

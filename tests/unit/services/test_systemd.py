@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.aimesh.mesh.plugins.action.units import unit_args
 from ansible_collections.aimesh.mesh.plugins.module_utils.convergence import Action, RecordedUnit, WantedUnit
 from ansible_collections.aimesh.mesh.plugins.module_utils.systemd import (
     ROUTINE,
@@ -15,6 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.systemd import (
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.systemd_convergence import work
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Readiness, Unit
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import unit_args
 
 from .conftest import RunModule
 

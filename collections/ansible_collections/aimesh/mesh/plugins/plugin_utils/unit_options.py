@@ -1,0 +1,38 @@
+"""Options that the modules of both supervisors take: what to do, and the units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Unit
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceError
+
+VERBS = ("converge", "status", "stop")
+
+
+def verb_of(task_args: Mapping[str, Any]) -> str:
+    """The verb of a task, `converge` by default. Raises SliceError for one that does not exist."""
+    verb = str(task_args.get("verb", VERBS[0]))
+    if verb not in VERBS:
+        raise SliceError(f"The option verb is {verb}; it is one of {', '.join(VERBS)}.")
+    return verb
+
+
+def units_of(part: Slice) -> list[dict[str, Any]]:
+    """The host's units in start order, with their fingerprints."""
+    fingerprints = part.unit_fingerprints()
+    return [unit_args(unit, fingerprints[unit.name]) for unit in part.state.units]
+
+
+def unit_args(unit: Unit, fingerprint: str) -> dict[str, Any]:
+    """One unit as a module takes it."""
+    return {
+        "name": unit.name,
+        "fingerprint": fingerprint,
+        "files": list(unit.files),
+        "oneshot": unit.oneshot,
+        "reload": unit.reload,
+        "ready": asdict(unit.ready) if unit.ready is not None else None,
+    }
