@@ -59,6 +59,28 @@ def test_a_number_of_thousands_of_digits_is_refused_and_not_repeated(
     assert len(answer.text) < 500
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 201),
+        ({"Origin": "http://localhost:3005"}, 201),
+        ({"Host": "[::1]:3001"}, 201),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "rebound.elsewhere.example:3001"}, 403),
+        ({"Host": "127.0.0.1.elsewhere.example"}, 403),
+        ({"Host": "[::1"}, 403),
+    ],
+)
+def test_with_auth_off_a_web_page_elsewhere_cannot_use_a_local_browser(
+    mesh: Mesh, headers: dict[str, str], status: int
+) -> None:
+    agent = {"name": f"page-{headers}", "type": "chatbot", "vendor": "openai", "model": "gpt-4"}
+    answer = mesh.call("POST", "registry", "/api/v1/agents", agent, **headers)
+    assert answer.status == status, answer.text
+    assert mesh.call("GET", "ui", "/agents", **headers).status == (200 if status == 201 else 403)
+
+
 def test_an_error_that_nobody_foresaw_is_a_problem_that_tells_nothing_of_the_inside(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("f3a9c1d2e4b5a6978899aabbccddeeff")

@@ -13,9 +13,10 @@ import asyncpg
 from mesh.core import cache as redis_cache
 from mesh.core import database as pg
 from mesh.core.cache import Cache
+from mesh.core.loopback import is_loopback
 from mesh.core.schema import LEVEL_QUERY, state_of, wanted_level
 from mesh.core.secrets import ConfigError, read_secret
-from mesh.core.settings import DatabaseLogin, RedisLogin, database_login, is_loopback, redis_login
+from mesh.core.settings import DatabaseLogin, RedisLogin, database_login, redis_login
 from mesh.core.tokens import load_tokens
 
 SECRETS = ("MESH_SERVICE_TOKEN_FILE", "MESH_SESSION_KEY_FILE", "MESH_FEDERATION_KEY_FILE")

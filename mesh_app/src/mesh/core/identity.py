@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from mesh.core.loopback import is_loopback
 from mesh.core.problem import ProblemError
 from mesh.core.tokens import ROLES, TokenEntry
 
@@ -72,6 +74,29 @@ def unauthorized(detail: str) -> ProblemError:
     return ProblemError(401, detail, headers={"WWW-Authenticate": 'Bearer realm="aimesh"'})
 
 
+def _refuse_other_sites(request: Request) -> None:
+    """Raises ProblemError 403 for what a web page elsewhere makes a browser on this machine send.
+
+    Without authentication, the loopback bind keeps other machines out but not their pages in a local browser.
+    """
+    headers = request.headers
+    named = [f"//{headers['host']}"] if "host" in headers else []
+    named += [headers["origin"]] if "origin" in headers else []
+    if not all(is_loopback(_hostname(place)) for place in named):
+        raise ProblemError(
+            403,
+            "With MESH_AUTH off only calls to localhost from localhost are answered; call http://127.0.0.1, "
+            "or set mesh_auth: on.",
+        )
+
+
+def _hostname(place: str) -> str:
+    try:
+        return urlsplit(place).hostname or ""
+    except ValueError:
+        return ""
+
+
 class Gatekeeper:
     """Applies the authenticators and the access rule of an endpoint."""
 
@@ -81,9 +106,10 @@ class Gatekeeper:
 
     def admit(self, request: Request, access: Access) -> Identity:
         """The identity to act for. Raises ProblemError 401 or 403, which say what to do."""
-        if access is Access.OPEN:
-            return ANONYMOUS
         if not self._required and access is not Access.PEER:
+            _refuse_other_sites(request)
+            return ANONYMOUS
+        if access is Access.OPEN:
             return ANONYMOUS
         identity = self._authenticate(request)
         if identity is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from mesh import __version__
+from mesh.core.loopback import is_loopback
 from mesh.core.secrets import ConfigError, read_secret
 from mesh.core.tokens import TokenEntry, load_tokens
 
@@ -139,15 +139,6 @@ def redis_login(env: Mapping[str, str]) -> RedisLogin:
             "MESH_REDIS_URL names a user but MESH_REDIS_PASSWORD_FILE is not set; point it to the password's file."
         )
     return RedisLogin(url, parts.username, password_file)
-
-
-def is_loopback(bind: str) -> bool:
-    if bind == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(bind).is_loopback
-    except ValueError:
-        return False
 
 
 def _database_url(variable: str, url: str | None) -> str:
