@@ -107,6 +107,14 @@ def test_a_policy_that_a_killed_run_left_is_taken_away_and_a_foreign_one_is_not(
     assert policy.exists()
 
 
+def test_a_policy_that_a_killed_run_left_is_not_kept_as_the_operators(tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text(f"#!/bin/sh\n{MARK}\nexit 101\n")
+    with no_autostart(str(policy)):
+        assert policy.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_interrupted_installation_counts_only_what_it_announced() -> None:
     record = PackageRecord(
         added=["a"], pending=["b", "c"], accounts_before={"users": ["root"], "groups": ["root", "adm"]}

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aimesh.mesh.plugins.action.state import holder_is_dead
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import RunIdentity, process_started
+from ansible_collections.aimesh.mesh.plugins.action.state import ActionModule, holder_is_dead
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import RunIdentity, process_started, run_identity
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice
 
 from .conftest import RunModule
 
@@ -119,3 +120,22 @@ def test_nothing_is_assumed_about_a_holder_on_another_controller_or_without_a_st
     me = RunIdentity("run-b", "bert", "laptop:m:b", 1, "1")
     assert holder_is_dead({"controller": "awx:m:b", "pid": 2**22 + 1, "started": "1"}, me) is False
     assert holder_is_dead({"controller": "laptop:m:b", "pid": 2**22 + 1, "started": ""}, me) is False
+
+
+@pytest.mark.parametrize(("started", "asked_again"), [(None, False), ("1", True)], ids=["alive", "dead"])
+def test_a_refused_run_asks_again_only_when_the_holder_is_dead(
+    started: str | None, asked_again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = run_identity()
+    holder = {"run_id": "run-a", "controller": me.controller, "pid": me.pid, "started": started or me.started}
+    calls: list[dict[str, Any]] = []
+
+    def answer(_action: ActionModule, args: dict[str, Any]) -> dict[str, Any]:
+        calls.append(args)
+        return {"held_by": holder} if len(calls) == 1 else {"lease": {}}
+
+    monkeypatch.setattr(ActionModule, "call", answer)
+    monkeypatch.setattr(ActionModule, "_variable", lambda _action, _name: "")
+    part = Slice(PLAN, "vm1", None, Path("/"), check_mode=False, resolve=None)
+    ActionModule.perform(ActionModule.__new__(ActionModule), part, {"verb": "begin", "take_over": ""})
+    assert [call["take_over"] for call in calls] == ["", "run-a"][: 1 + asked_again]
