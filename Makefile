@@ -34,13 +34,15 @@ release: venv  ## Build dist/<version>+<content8>/, what a deploy installs
 deploy: release  ## Deploy inventories/local (or SITE=…), verify it, print the URLs
 	@$(BIN)/ansible-playbook site.yml -i inventories/$(SITE) $(ARGS)
 
-verify: venv  ## Prove that the running mesh works; exit 0, 1 or 2 as bin/mesh-verify says
+verify: venv  ## Prove that the running mesh works (for exit codes call bin/mesh-verify)
 	@bin/mesh-verify -i inventories/$(SITE) $(ARGS)
 
 status: venv  ## Show what runs
 	@$(BIN)/ansible-playbook playbooks/status.yml -i inventories/$(SITE) $(ARGS)
 
 destroy: venv  ## Remove the local mesh with its data and backups
+	@[ "$(SITE)" = local ] || { echo "make destroy removes the local mesh alone; for inventories/$(SITE) run \
+	ansible-playbook playbooks/destroy.yml -i inventories/$(SITE)" >&2; exit 2; }
 	@$(BIN)/ansible-playbook playbooks/destroy.yml -i inventories/local -e mesh_remove_data=local -e mesh_remove_backups=local $(ARGS)
 
 lint: venv-dev venv-app  ## Ruff, mypy, yamllint, ansible-lint

@@ -120,6 +120,21 @@ def test_check_mode_on_a_new_site_writes_the_plan_and_generates_nothing(site: Si
     assert "changed=1" in run.output, "the secrets task predicts that it would generate"
 
 
+def test_a_run_that_picks_tags_is_refused_before_anything_happens(site: Site) -> None:
+    path = site.root / "playbooks" / "plan.yml"
+    path.write_text(playbook().replace("  gather_facts", "  tags: [always]\n  gather_facts"), encoding="utf-8")
+    run = site.play("--tags", "registry")
+    assert run.code != 0
+    assert "--tags registry picks nothing: the plays are run whole; leave --tags out." in run.output
+    assert not (site.inventory / "secrets.yml").exists()
+
+
+@pytest.mark.parametrize("verb", ["deploy", "destroy", "preflight", "status", "verify"])
+def test_the_first_play_of_every_verb_is_there_to_refuse_tags(verb: str) -> None:
+    first = yaml.safe_load((ROOT / "playbooks" / f"{verb}.yml").read_text(encoding="utf-8"))[0]
+    assert first["tags"] == ["always"]
+
+
 def test_secrets_are_generated_once_and_the_plan_stays_the_same(site: Site) -> None:
     first = site.play("-vvv", "--diff")
     assert first.code == 0, first.output

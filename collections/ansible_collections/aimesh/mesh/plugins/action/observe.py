@@ -9,9 +9,15 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError, load_plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SecretStoreError, resolve_secrets
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
+    MissingSecretError,
+    SecretStoreError,
+    resolve_secrets,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.needs import secrets_needed
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.run_folder import RunFolder
+
+NOT_GENERATED = "they are not in the secret store; a deploy generates them."
 
 
 class ActionModule(ActionBase):
@@ -52,11 +58,15 @@ class ActionModule(ActionBase):
     def _secrets(self, plan: dict[str, Any], questions: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:
         """Each secret by itself: one that is missing makes its own probes say so, not all of them."""
         values: dict[str, str] = {}
+        missing: dict[str, list[str]] = {}
         for name in secrets_needed(questions.values()):
             try:
                 values |= resolve_secrets(plan, [name], self._loader, variables.get("inventory_dir"))
             except SecretStoreError as error:
-                self._display.warning(f"Checks that need the secret {name} cannot be made: {error}")
+                absent = isinstance(error, MissingSecretError)
+                missing.setdefault(NOT_GENERATED if absent else str(error), []).append(name)
+        for reason, names in missing.items():
+            self._display.warning(f"Checks that need the secrets {', '.join(names)} cannot be made: {reason}")
         return values
 
     def _given_up(self, folder: RunFolder, host: str, reason: str, started: float) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.process.layout import RUNTIME_ID, layout_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import units_of, verb_of
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import units_of, verb_of, with_lines
 
 
 class ActionModule(SliceAction):
@@ -29,3 +29,6 @@ class ActionModule(SliceAction):
             "runtimes": layout.runtimes,
             "runtime_id": RUNTIME_ID,
         }
+
+    def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        return with_lines(args["verb"], super().perform(part, args))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import units_of, verb_of
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import units_of, verb_of, with_lines
 
 
 class ActionModule(SliceAction):
@@ -15,3 +15,6 @@ class ActionModule(SliceAction):
     def module_args(self, part: Slice) -> dict[str, Any] | None:
         # No units is a wish too: those of an earlier run are stopped.
         return {"verb": verb_of(self._task.args), "units": units_of(part)}
+
+    def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        return with_lines(args["verb"], super().perform(part, args))

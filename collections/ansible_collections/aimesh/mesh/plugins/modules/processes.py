@@ -90,7 +90,14 @@ units:
   description: State of each unit; C(recorded) is its fingerprint at its last readiness.
   returned: success
   type: dict
-  sample: {"aimesh-registry@a": {state: RUNNING, pid: 4711, started: 1764000000, recorded: "sha256:4b1f…"}}
+  sample: {"aimesh-registry@a": {state: RUNNING, pid: 4711, started: 1764000000, uptime_s: 60,
+    recorded: "sha256:4b1f…"}}
+lines:
+  description: The same for people, a line for each unit.
+  returned: with O(verb=status)
+  type: list
+  elements: str
+  sample: ["aimesh-registry@a  RUNNING  pid 4711, up 0:01:00"]
 steps:
   description: What was done, or would be in check mode, in order.
   returned: with O(verb=converge)
@@ -113,6 +120,7 @@ remote_calls:
   sample: 1
 """
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +155,7 @@ def states(programs: Mapping[str, Program], state_dir: str) -> dict[str, dict[st
             "state": program.state if program else "DONE" if once else "ABSENT",
             "pid": program.pid if program else 0,
             "started": program.started if program else 0,
+            "uptime_s": int(time.time() - program.started) if program and program.running else None,
             "detail": program.detail if program else "",
             "recorded": record.fingerprint if record else None,
         }

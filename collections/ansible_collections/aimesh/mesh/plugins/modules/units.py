@@ -74,8 +74,14 @@ units:
   description: State of each unit; C(recorded) is its fingerprint at its last readiness.
   returned: success, except in check mode
   type: dict
-  sample: {"aimesh-registry@a": {state: "active (running)", pid: 4711, started: "81233211", enabled: true,
+  sample: {"aimesh-registry@a": {state: "active (running)", pid: 4711, started: "81233211", uptime_s: 60, enabled: true,
     restarts: 0, recorded: "sha256:4b1f…"}}
+lines:
+  description: The same for people, a line for each unit.
+  returned: with O(verb=status)
+  type: list
+  elements: str
+  sample: ["aimesh-registry@a  active (running)  pid 4711, up 0:01:00"]
 steps:
   description: What was done, or would be in check mode, in order.
   returned: with O(verb=converge)
@@ -99,6 +105,7 @@ remote_calls:
   sample: 1
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +133,11 @@ def seen_units(systemd: Systemd, names: list[str], check_mode: bool) -> dict[str
         return {name: UnitState(name) for name in names}
 
 
+def uptime_s(state: UnitState) -> int | None:
+    """Whole seconds since the start of the main process; None when there is none."""
+    return int(time.monotonic() - int(state.started) / 1e6) if state.pid and state.started else None
+
+
 def described(systemd: Systemd, names: list[str], state_dir: str) -> dict[str, dict[str, Any]]:
     recorded = unit_records.read_records(state_dir)
     found = {}
@@ -135,6 +147,7 @@ def described(systemd: Systemd, names: list[str], state_dir: str) -> dict[str, d
             "state": state.text,
             "pid": state.pid,
             "started": state.started,
+            "uptime_s": uptime_s(state),
             "enabled": state.file_state in ("enabled", "enabled-runtime"),
             "restarts": state.restarts,
             "recorded": record.fingerprint if record else None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Unit
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceError
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.status_lines import status_lines
 
 VERBS = ("converge", "status", "stop")
 
@@ -36,3 +37,8 @@ def unit_args(unit: Unit, fingerprint: str) -> dict[str, Any]:
         "reload": unit.reload,
         "ready": asdict(unit.ready) if unit.ready is not None else None,
     }
+
+
+def with_lines(verb: str, result: dict[str, Any]) -> dict[str, Any]:
+    """A module's result; that of `status` also as `lines` for people."""
+    return result | {"lines": status_lines(result["units"])} if verb == "status" and "units" in result else result

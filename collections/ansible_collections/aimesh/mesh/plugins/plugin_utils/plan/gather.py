@@ -17,7 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import (
     Releases,
     SecretState,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, PlanError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_source import find_releases
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.repository import repository_root
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
@@ -62,6 +62,7 @@ class Gathered:
 
 def gather(task_vars: dict[str, Any], loader: Any, *, for_removal: bool = False) -> Gathered:
     """Read everything once. A removal needs neither a release nor readable secrets; what is wrong otherwise is kept."""
+    _refuse_tags(task_vars)
     inventory_dir = task_vars.get("inventory_dir")
     base = Path.cwd()
     repository = repository_root(str(task_vars.get("playbook_dir", base)))
@@ -96,6 +97,16 @@ def sentence_list(errors: list[str], name: str) -> str:
         return errors[0]
     lines = "\n".join(f"{number}. {error}" for number, error in enumerate(errors, 1))
     return f"{name} has {len(errors)} problems, and nothing was changed:\n{lines}"
+
+
+def _refuse_tags(task_vars: dict[str, Any]) -> None:
+    """No task carries a tag of its own: a run that picks some would leave out all the work and end well."""
+    tags = sorted(set(task_vars.get("ansible_run_tags", ())) - {"all"})
+    if tags:
+        raise PlanError(
+            f"--tags {','.join(tags)} picks nothing: the plays are run whole; leave --tags out. "
+            "bin/mesh-verify --only AREA looks at a part of the mesh."
+        )
 
 
 def _person() -> ControllerFacts:
