@@ -249,3 +249,14 @@ def test_check_mode_predicts_files_whose_secret_is_not_generated_yet(refusals: R
 def test_a_host_without_such_a_slice_costs_no_remote_call(refusals: Run) -> None:
     results = refusals.results[-3:]
     assert [(each["skipped"], each["changed"], each["remote_calls"]) for each in results] == [(True, False, 0)] * 3
+
+
+def test_a_run_without_the_host_that_keeps_the_lease_is_refused(site: Site) -> None:
+    begin = {"aimesh.mesh.state": {"verb": "begin"}}
+    assert site.run(begin).results[0]["lease"]["verb"] == "deploy"
+    site.plan["mesh"]["state_home"]["host"] = "node2"
+    refused = site.run(begin).results[0]
+    assert refused["msg"] == (
+        "node2 keeps the run lease of the mesh and is not in this run; nothing was changed. "
+        "Name it in --limit too: --limit localhost,node2"
+    )

@@ -31,6 +31,8 @@ class ActionModule(SliceAction):
         verb = str(self._task.args.get("verb", ""))
         if verb not in VERBS:
             raise SliceError(f"The option verb is {verb or 'not set'}; it is one of {', '.join(VERBS)}.")
+        if verb == "begin":
+            self._refuse_absent_state_host(part)
         if verb in ON_STATE_HOST_ONLY and not part.is_state_host:
             return None
         args: dict[str, Any] = {
@@ -42,6 +44,15 @@ class ActionModule(SliceAction):
         if verb == "commit":
             args["plan"] = part.plan
         return args
+
+    def _refuse_absent_state_host(self, part: Slice) -> None:
+        """Without it nobody holds the lease, and a second run would work on the same hosts."""
+        keeper, present = part.plan["mesh"]["state_home"]["host"], self._task_vars.get("ansible_play_hosts_all", [])
+        if keeper not in present:
+            raise SliceError(
+                f"{keeper} keeps the run lease of the mesh and is not in this run; nothing was changed. "
+                f"Name it in --limit too: --limit {','.join([*present, keeper])}"
+            )
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         me = run_identity()

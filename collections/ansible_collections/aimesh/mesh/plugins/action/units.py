@@ -14,7 +14,9 @@ class ActionModule(SliceAction):
 
     def module_args(self, part: Slice) -> dict[str, Any] | None:
         # No units is a wish too: those of an earlier run are stopped.
-        return {"verb": verb_of(self._task.args), "units": units_of(part)}
+        args: dict[str, Any] = {"verb": verb_of(self._task.args), "units": units_of(part)}
+        cluster = part.state.postgresql
+        return args | {"managed_elsewhere": [cluster.unit] if cluster is not None else []}
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         return with_lines(args["verb"], super().perform(part, args))

@@ -56,6 +56,11 @@ options:
       ready:
         description: When it counts as ready, C(url) with C(version), or C(tcp), within C(timeout_s) seconds.
         type: dict
+  managed_elsewhere:
+    description: Units that another module starts; C(status) tells of them too. Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -144,7 +149,7 @@ def described(systemd: Systemd, names: list[str], state_dir: str) -> dict[str, d
     for name, state in systemd.show(names).items():
         record = recorded.get(name)
         found[name] = {
-            "state": state.text,
+            "state": "done" if record and record.oneshot and state.active == "inactive" else state.text,
             "pid": state.pid,
             "started": state.started,
             "uptime_s": uptime_s(state),
@@ -195,7 +200,8 @@ def known(module: AnsibleModule) -> list[str]:
 
 
 def status(module: AnsibleModule, systemd: Systemd) -> dict[str, Any]:
-    return {"units": described(systemd, known(module), module.params["state_dir"])}
+    names = dict.fromkeys([*module.params["managed_elsewhere"], *known(module)])
+    return {"units": described(systemd, list(names), module.params["state_dir"])}
 
 
 def stop(module: AnsibleModule, systemd: Systemd) -> dict[str, Any]:
@@ -228,6 +234,7 @@ def main() -> None:
             **COMMON_OPTIONS,
             "verb": {"type": "str", "default": "converge", "choices": list(VERBS)},
             "units": {"type": "list", "elements": "dict", "default": [], "options": unit_options},
+            "managed_elsewhere": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
