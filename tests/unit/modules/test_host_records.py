@@ -141,6 +141,11 @@ def test_somebody_elses_database_cluster_is_seen(tmp_path: Path) -> None:
             "E: Sub-process /usr/bin/dpkg returned an error code (1)\n",
             "dpkg: error processing package x (--configure):",
         ),
+        (
+            "E: Failed to fetch http://mirror.example/dists/x/InRelease  Unable to connect to mirror.example:http:\n"
+            "E: Some index files failed to download. They have been ignored, or old ones used instead.\n",
+            "E: Failed to fetch http://mirror.example/dists/x/InRelease  Unable to connect to mirror.example:http:",
+        ),
         ("", "it printed nothing"),
     ],
 )

@@ -39,6 +39,7 @@ _NOISE = (
     "E: Sub-process /usr/bin/dpkg returned an error code",
     "E: Failed to fetch some archives",
     "E: Unable to fetch",
+    "E: Some index files failed to download",
 )
 _RELEVANT = re.compile(r"^(E: |dpkg: error|Err:)")
 
