@@ -230,4 +230,4 @@ def test_a_request_id_comes_back_and_is_in_the_log_of_both_services(mesh: Mesh) 
     answer = mesh.call("GET", "api-gateway", "/api/v1/agents", X_Request_ID="trace-me-1")
     assert answer.headers["x-request-id"] == "trace-me-1"
     for service in ("api-gateway", "registry"):
-        assert '"request_id":"trace-me-1"' in mesh.log(service).read_text()
+        mesh.wait_for_log(service, '"request_id":"trace-me-1"')

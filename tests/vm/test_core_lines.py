@@ -50,7 +50,9 @@ def test_unit_tests_pass_on_the_other_line_of_ansible_core(other_line, wheels):
     with Testbed("core-lines"):
         image = IMAGES[system].ensure()
         mounts = ["-v", f"{ROOT}:/source:ro", "-v", f"{wheels}:/wheels:ro"]
-        command = ["docker", "run", "--rm", "--init", "--network", "none", "-e", "PYTHONDONTWRITEBYTECODE=1", *mounts]
+        # Without a network, Docker takes ::1 away from the loopback interface, too.
+        loopback = ["--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
+        command = ["docker", "run", "--rm", "--init", *loopback, "-e", "PYTHONDONTWRITEBYTECODE=1", *mounts]
         done = subprocess.run(
             [*command, image, "sh", "-c", SCRIPT], text=True, capture_output=True, timeout=600, check=False
         )

@@ -192,6 +192,14 @@ class Mesh:
     def log(self, service: str) -> Path:
         return self.directory / f"{service}.log"
 
+    def wait_for_log(self, service: str, text: str, timeout: float = 10.0) -> None:
+        """Until the service's log holds `text`: a request is logged after it was answered. Raises after `timeout` s."""
+        deadline = time.monotonic() + timeout
+        while text not in self.log(service).read_text():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{text} is not in the log of {service} after {timeout:.0f} s")
+            time.sleep(0.05)
+
     def url(self, service: str, path: str = "") -> str:
         return f"http://127.0.0.1:{self.ports[service]}{path}"
 
