@@ -72,3 +72,11 @@ def test_a_deploy_cut_off_at_five_points_converges_and_is_removed_without_a_trac
         assert gone.code == 0, gone.output[-4000:]
         assert not mesh.base.exists()
     assert accounts() == people
+
+
+def test_a_mesh_whose_first_deploy_was_cut_off_can_be_removed_at_once():
+    with new_mesh("cut") as mesh:
+        cut(mesh, starting_services, signal.SIGINT)
+        gone = mesh.destroy()
+        assert gone.code == 0, gone.output[-4000:]
+        assert not mesh.base.exists()

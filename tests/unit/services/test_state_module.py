@@ -35,6 +35,19 @@ def test_a_run_begins_commits_and_the_next_run_can_begin(run_module: RunModule, 
     assert run_module("state", verb="begin", state_dir=state_dir, **OTHER)["lease"]["run_id"] == "run-b"
 
 
+def test_a_removal_takes_the_lease_and_leaves_a_bare_host_bare(run_module: RunModule, state_dir: str) -> None:
+    bare = run_module("state", verb="begin", operation="remove", state_dir=state_dir, **ME)
+    gone = run_module("state", verb="abandon", state_dir=state_dir, **ME)
+    assert "failed" not in bare and "failed" not in gone
+    assert not Path(state_dir).exists()
+    run_module("state", verb="begin", state_dir=state_dir, **OTHER)
+    refused = run_module("state", verb="begin", operation="remove", state_dir=state_dir, **ME)
+    assert refused["failed"] and refused["msg"].startswith("Another run works on this mesh: bert (")
+    Path(state_dir, "applied-plan.json").write_text('{"schema": 99}')
+    took = run_module("state", verb="begin", operation="remove", take_over="run-b", state_dir=state_dir, **ME)
+    assert took["lease"]["verb"] == "remove" and took["taken_over_from"]["run_id"] == "run-b"
+
+
 def test_commit_is_changed_only_when_the_plan_differs_and_check_mode_predicts_it(
     run_module: RunModule, state_dir: str
 ) -> None:

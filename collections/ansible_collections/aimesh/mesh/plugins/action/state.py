@@ -13,6 +13,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import (
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
 
 VERBS = ("begin", "commit", "abandon", "read")
+DEPLOY = "deploy"
 ON_STATE_HOST_ONLY = ("begin", "abandon")
 
 
@@ -31,13 +32,14 @@ class ActionModule(SliceAction):
         verb = str(self._task.args.get("verb", ""))
         if verb not in VERBS:
             raise SliceError(f"The option verb is {verb or 'not set'}; it is one of {', '.join(VERBS)}.")
+        operation = str(self._task.args.get("operation", DEPLOY))
         if verb == "begin":
-            self._refuse_absent_state_host(part)
+            self._look_for_state_host(part, operation)
         if verb in ON_STATE_HOST_ONLY and not part.is_state_host:
             return None
         args: dict[str, Any] = {
             "verb": verb,
-            "operation": str(self._task.args.get("operation", "deploy")),
+            "operation": operation,
             "take_over": str(self._task.args.get("take_over") or self._variable("aimesh_take_over")),
             "state_host": part.is_state_host,
         }
@@ -45,10 +47,17 @@ class ActionModule(SliceAction):
             args["plan"] = part.plan
         return args
 
-    def _refuse_absent_state_host(self, part: Slice) -> None:
-        """Without it nobody holds the lease, and a second run would work on the same hosts."""
+    def _look_for_state_host(self, part: Slice, operation: str) -> None:
+        """Without it nobody holds the lease, and a second run would work on the same hosts.
+
+        A single host may be taken away all the same: the other one may be gone.
+        """
         keeper, present = part.plan["mesh"]["state_home"]["host"], self._task_vars.get("ansible_play_hosts_all", [])
-        if keeper not in present:
+        if keeper in present:
+            return
+        if operation != DEPLOY:
+            self._display.warning(f"{keeper} keeps the run lease and is not in this run: see that no other run is on.")
+        else:
             raise SliceError(
                 f"{keeper} keeps the run lease of the mesh and is not in this run; nothing was changed. "
                 f"Name it in --limit too: --limit {','.join([*present, keeper])}"
@@ -68,7 +77,8 @@ class ActionModule(SliceAction):
         holder = result.get("held_by")
         if holder and not args["take_over"] and holder_is_dead(holder, me):
             result = self.call(args | {"take_over": holder["run_id"]})
-        applied = result.get("applied") if args["verb"] == "begin" else None
+        deploys = args["verb"] == "begin" and args.get("operation", DEPLOY) == DEPLOY
+        applied = result.get("applied") if deploys else None
         objections = applied_objections(part.plan, applied) if applied else []
         if objections:
             self.call(args | {"verb": "abandon"})

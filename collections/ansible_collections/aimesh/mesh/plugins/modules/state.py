@@ -24,7 +24,7 @@ options:
     required: true
     choices: [begin, commit, abandon, read]
   operation:
-    description: What the run does, as the lease and the history show it.
+    description: What the run does, as the lease and the history show it; C(remove) leaves a bare host bare.
     type: str
     default: deploy
   take_over:
@@ -114,6 +114,7 @@ remote_calls:
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -136,10 +137,16 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import (
     read_history,
 )
 
+REMOVE = "remove"
+
 
 def begin(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
-    applied = summary(read_applied(params["state_dir"]))
+    removes = params["operation"] == REMOVE
+    if removes and not Path(params["state_dir"]).is_dir():
+        return {"lease": None, "applied": None}
+    # What is taken away may have been applied by another release; its record need not be readable.
+    applied = None if removes else summary(read_applied(params["state_dir"]))
     wanted = Lease(
         run_id=params["run_id"],
         operator=params["operator"],
@@ -247,7 +254,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     verb = module.params["verb"]
-    with changing(module, f"state {verb}", writes=verb != "read"):
+    # A mesh that was never here, or is gone, gets no state directory by being removed.
+    makes_folder = verb == "commit" or (verb == "begin" and module.params["operation"] != REMOVE)
+    writes = verb != "read" and (makes_folder or Path(module.params["state_dir"]).is_dir())
+    with changing(module, f"state {verb}", writes=writes):
         result = VERBS[verb](module)
     module.exit_json(**({"changed": False} | result))
 
