@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from local_mesh import SERVICES, LocalMesh, accounts, descendants, new_mesh, wait_for
 
+from tests.testbed import playbook
+
 HEALTHY = dict.fromkeys(SERVICES, 200)
 
 
@@ -49,9 +51,9 @@ def cut(mesh: LocalMesh, point: Callable[[LocalMesh], bool], how: signal.Signals
     if how is signal.SIGKILL:
         for pid in descendants(run.pid):
             os.kill(pid, how)
+        run.communicate(timeout=60)
     else:
-        os.killpg(run.pid, how)
-    run.communicate(timeout=60)
+        playbook.interrupt(run)
     assert run.returncode != 0
 
 

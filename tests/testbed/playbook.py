@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,10 @@ from .paths import REPOSITORY
 
 REMOTE_CALL = re.compile(r"^<[^>]+> SSH: EXEC ", re.MULTILINE)
 """One line per command that ansible sends over ssh, in the output of `-vvv`."""
+
+
+INTERRUPTS, BETWEEN_S = 4, 20.0
+"""How often Ctrl-C is pressed at most, and the seconds of patience after each."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +75,20 @@ def run(playbook: str, inventory: Path, *arguments: str, env: dict[str, str] | N
         )  # fmt: skip
         left = json.loads(record.read_text()) if record.exists() else {}
     return Outcome(done.returncode, done.stdout, left)
+
+
+def interrupt(run: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C until the run is over.
+
+    ansible-core can be left waiting for a lock that a worker took with it; as for an operator, another Ctrl-C ends
+    that. Raises subprocess.TimeoutExpired when the run outlives them all.
+    """
+    for press in range(1, INTERRUPTS + 1):
+        os.killpg(run.pid, signal.SIGINT)
+        try:
+            run.communicate(timeout=BETWEEN_S)
+        except subprocess.TimeoutExpired:
+            if press == INTERRUPTS:
+                raise
+        else:
+            return

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.testbed import playbook
 from tests.testbed.bed import Testbed
 from tests.testbed.site import Site
 
@@ -35,9 +36,13 @@ def cut(site: Site, task: str, how: signal.Signals) -> None:
             break
     else:
         pytest.fail(f"the deploy never came to '{task}':\n{''.join(seen[-30:])}")
-    os.killpg(run.pid, how)
-    run.stdout.read()
-    assert run.wait(60) != 0
+    if how is signal.SIGINT:
+        playbook.interrupt(run)
+    else:
+        os.killpg(run.pid, how)
+        # A worker of the killed run may still wait for its module, and holds the pipe.
+        run.communicate(timeout=180)
+    assert run.returncode != 0
 
 
 def test_a_deploy_that_was_cut_off_at_four_places_converges(fresh: Site) -> None:
