@@ -4,7 +4,7 @@
 
 A part whose last result is `ok` for the same source is not run again unless --again is given. Results are kept in
 `acceptance/<part>.json`; README quotes nothing else. "Source" is the digest of the committed tree without
-`acceptance/`, so that keeping a result does not make it stale.
+`acceptance/` and without prose (*.md), so that keeping and quoting a result does not make it stale.
 """
 
 from __future__ import annotations
