@@ -28,6 +28,17 @@ class ActionModule(SliceAction):
     module = "aimesh.mesh.state"
     options: ClassVar[frozenset[str]] = frozenset({"verb", "operation", "take_over"})
 
+    _unguarded = ""
+    """Warning that nothing keeps other runs off."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        if self._unguarded:
+            # The warnings of a skipped task are not shown.
+            result["skipped"] = False
+            self._display.warning(self._unguarded)
+        return result
+
     def module_args(self, part: Slice) -> dict[str, Any] | None:
         verb = str(self._task.args.get("verb", ""))
         if verb not in VERBS:
@@ -56,7 +67,7 @@ class ActionModule(SliceAction):
         if keeper in present:
             return
         if operation != DEPLOY:
-            self._display.warning(f"{keeper} keeps the run lease and is not in this run: see that no other run is on.")
+            self._unguarded = f"{keeper} keeps the run lease and is not in this run: see that no other run is on."
         else:
             raise SliceError(
                 f"{keeper} keeps the run lease of the mesh and is not in this run; nothing was changed. "
