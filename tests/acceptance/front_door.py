@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -39,11 +40,14 @@ def clone(target: Path) -> Path:
 
 def make(prefix: list[str], folder: Path, target: str) -> Made:
     """`make TARGET` in `folder`; `prefix` is the command that changes user or container, empty for the caller."""
+    # `make acceptance ARGS=…` hands its own words to every make below it.
+    inherited = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS", "SITE")
+    environment = {name: value for name, value in os.environ.items() if name not in inherited}
     started = time.monotonic()
     done = subprocess.run(
         [*prefix, "make", "-C", str(folder), *target.split()],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=MAKE_TIMEOUT_S, check=False,
+        text=True, timeout=MAKE_TIMEOUT_S, check=False, env=environment,
     )  # fmt: skip
     made = Made(target, done.returncode, time.monotonic() - started, done.stdout)
     print(f"\nmake {target}: exit {made.exit_code}, {made.seconds:.1f} s   {made.recap}")
