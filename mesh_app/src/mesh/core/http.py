@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -97,14 +97,31 @@ Handler = Callable[[Call], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """One query parameter or header as OpenAPI shows it; `type` is any type that msgspec has a schema for."""
+
+    name: str
+    type: Any = str
+    description: str = ""
+    place: str = "query"
+
+
+@dataclass(frozen=True)
 class Endpoint:
-    """One row of a service's table; `success` is the status its metrics are prepared for."""
+    """One row of a service's table; `success` is the status its metrics are prepared for.
+
+    The last four say for OpenAPI what comes in and goes out; `body` and `answer` are msgspec types of the JSON.
+    """
 
     method: str
     path: str
     handler: Handler
     access: Access
     success: int = 200
+    summary: str = ""
+    body: Any = None
+    answer: Any = None
+    parameters: tuple[Parameter, ...] = ()
 
 
 def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
@@ -146,7 +163,7 @@ def _entry(
         endpoint = methods["GET" if request.method == "HEAD" else request.method]
         request.scope[_ROUTE_KEY] = endpoint.path
         try:
-            identity = gatekeeper.admit(request, endpoint.access)
+            identity = await gatekeeper.admit(request, endpoint.access)
             if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
                 run = request.headers.get(VERIFY_HEADER, "")
                 request.scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None

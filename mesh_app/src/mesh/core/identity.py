@@ -43,7 +43,7 @@ ANONYMOUS = Identity("anonymous", "admin")
 class Authenticator(Protocol):
     """The identity that a request proves, None without such a credential; raises ProblemError 401 for a bad one."""
 
-    def __call__(self, request: Request) -> Identity | None: ...
+    async def __call__(self, request: Request) -> Identity | None: ...
 
 
 class TokenAuthenticator:
@@ -60,7 +60,7 @@ class TokenAuthenticator:
                 found = entry
         return found
 
-    def __call__(self, request: Request) -> Identity | None:
+    async def __call__(self, request: Request) -> Identity | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return None
@@ -104,14 +104,14 @@ class Gatekeeper:
         self._required = required
         self._authenticators = tuple(authenticators)
 
-    def admit(self, request: Request, access: Access) -> Identity:
+    async def admit(self, request: Request, access: Access) -> Identity:
         """The identity to act for. Raises ProblemError 401 or 403, which say what to do."""
         if not self._required and access is not Access.PEER:
             _refuse_other_sites(request)
             return ANONYMOUS
         if access is Access.OPEN:
             return ANONYMOUS
-        identity = self._authenticate(request)
+        identity = await self._authenticate(request)
         if identity is None:
             raise unauthorized("Authentication is required; send the header 'Authorization: Bearer <token>'.")
         identity = self._on_behalf_of(request, identity)
@@ -122,9 +122,9 @@ class Gatekeeper:
             )
         return identity
 
-    def _authenticate(self, request: Request) -> Identity | None:
+    async def _authenticate(self, request: Request) -> Identity | None:
         for authenticator in self._authenticators:
-            identity = authenticator(request)
+            identity = await authenticator(request)
             if identity is not None:
                 return identity
         return None

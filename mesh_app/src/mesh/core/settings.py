@@ -64,6 +64,16 @@ class Settings:
     service_token: str | None = field(default=None, repr=False)
     session_key: str | None = field(default=None, repr=False)
     federation_key: str | None = field(default=None, repr=False)
+    jwt_key_files: tuple[str, ...] = ()
+    encryption_key_files: tuple[str, ...] = ()
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    oidc_role_claim: str = "roles"
+    rate_limit: int = 0
+    public_url: str = ""
+    mcp_registry_file: str | None = None
+    agent_stale_after: float = 90.0
+    sample_retention_days: int = 30
     peers_file: str | None = None
     policy_file: str | None = None
     federation_interval: float = 5.0
@@ -102,6 +112,16 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         service_token=_secret(env, "MESH_SERVICE_TOKEN_FILE", required=auth and service in _CALLERS),
         session_key=_secret(env, "MESH_SESSION_KEY_FILE", required=auth and service == "ui"),
         federation_key=_secret(env, "MESH_FEDERATION_KEY_FILE", required=service == "federation"),
+        jwt_key_files=_files(env, "MESH_JWT_KEY_FILES"),
+        encryption_key_files=_files(env, "MESH_ENCRYPTION_KEY_FILES"),
+        oidc_issuer=env.get("MESH_OIDC_ISSUER") or None,
+        oidc_audience=env.get("MESH_OIDC_AUDIENCE") or None,
+        oidc_role_claim=env.get("MESH_OIDC_ROLE_CLAIM") or "roles",
+        rate_limit=_integer(env, "MESH_RATE_LIMIT_PER_MINUTE", 0, 0),
+        public_url=(env.get("MESH_PUBLIC_URL") or _urls(env)["api-gateway"]).rstrip("/"),
+        mcp_registry_file=env.get("MESH_MCP_REGISTRY_FILE") or None,
+        agent_stale_after=_decimal(env, "MESH_AGENT_STALE_SECONDS", 90.0),
+        sample_retention_days=_integer(env, "MESH_SAMPLE_RETENTION_DAYS", 30, 1, 3650),
         peers_file=env.get("MESH_PEERS_FILE") or None,
         policy_file=_policy_file(env, service),
         federation_interval=_decimal(env, "MESH_FEDERATION_INTERVAL_SECONDS", 5.0),
@@ -172,6 +192,14 @@ def _policy_file(env: Mapping[str, str], service: str) -> str | None:
     if service == "policy" and path is None:
         raise ConfigError("MESH_POLICY_FILE is not set; point it to the JSON file with the policy rules.")
     return path
+
+
+def _files(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    """Paths of secret files, the current one first, with colons between them; each is read once to prove it can."""
+    paths = tuple(path for path in env.get(variable, "").split(":") if path)
+    for path in paths:
+        read_secret(variable, path)
+    return paths
 
 
 def _secret(env: Mapping[str, str], variable: str, *, required: bool) -> str | None:

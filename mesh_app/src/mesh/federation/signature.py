@@ -63,7 +63,7 @@ class PeerAuthenticator:
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
-    def __call__(self, request: Request) -> Identity | None:
+    async def __call__(self, request: Request) -> Identity | None:
         header = request.headers.get(HEADER)
         if header is None:
             return None
