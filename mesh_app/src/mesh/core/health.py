@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
+import msgspec
 
 from mesh.core import cache as redis_cache
 from mesh.core import database as pg
@@ -31,6 +32,35 @@ class CheckResult:
 
     def as_json(self) -> dict[str, Any]:
         return {"ok": self.ok, "ms": self.ms, "error": self.error}
+
+
+class CheckReport(msgspec.Struct):
+    ok: bool
+    ms: float
+    error: str | None
+
+
+class SchemaReport(msgspec.Struct):
+    have: int
+    want: int
+    compatible_from: int
+
+
+class Liveness(msgspec.Struct):
+    """The answer of GET /health/live."""
+
+    status: Literal["ok", "unavailable"]
+    service: str
+    instance: str
+    version: str
+
+
+class HealthReport(Liveness):
+    """The answer of GET /health."""
+
+    draining: bool
+    schema: SchemaReport
+    checks: dict[str, CheckReport]
 
 
 class _Probe:

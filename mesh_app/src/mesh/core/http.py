@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -18,9 +19,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mesh.core.health import HealthReport, Liveness
 from mesh.core.identity import Access, Gatekeeper, Identity
 from mesh.core.log import log, request_id
 from mesh.core.metrics import CONTENT_TYPE
+from mesh.core.openapi import document
 from mesh.core.problem import ProblemError, json_response, problem_response
 from mesh.core.runtime import Runtime
 
@@ -29,7 +32,7 @@ VERIFY_HEADER = "x-mesh-verify"
 _DISCARD_FACTOR = 8
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _ROUTE_KEY, _VERIFY_KEY = "mesh.route", "mesh.verify"
-_UNCOUNTED = ("/health", "/health/ready", "/health/live", "/metrics")
+_UNCOUNTED = ("/health", "/health/ready", "/health/live", "/metrics", "/openapi.json")
 
 
 @dataclass
@@ -106,36 +109,56 @@ class Parameter:
     place: str = "query"
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One row of a service's table; `success` is the status its metrics are prepared for.
+@dataclass(frozen=True, kw_only=True)
+class _Description:
+    """For OpenAPI; `core/openapi.py` adds the problems that every endpoint of its kind may answer.
 
-    The last four say for OpenAPI what comes in and goes out; `body` and `answer` are msgspec types of the JSON.
+    `body` and `answer` are msgspec types of the JSON, `takes` and `content` the media types of both, `errors` further
+    statuses that come as a problem, `also` further statuses whose content is like that of a success.
     """
+
+    summary: str = ""
+    body: Any = None
+    answer: Any = None
+    parameters: tuple[Parameter, ...] = ()
+    errors: tuple[int, ...] = ()
+    also: tuple[int, ...] = ()
+    takes: str = "application/json"
+    content: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Endpoint(_Description):
+    """One row of a service's table; `success` is the status its metrics are prepared for."""
 
     method: str
     path: str
     handler: Handler
     access: Access
     success: int = 200
-    summary: str = ""
-    body: Any = None
-    answer: Any = None
-    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation(_Description):
+    """An endpoint apart from its handler: a service's `api.py` lists those that the gateway forwards."""
+
+    method: str
+    path: str
+    access: Access
+    success: int = 200
+
+    def by(self, handler: Handler) -> Endpoint:
+        """The endpoint that offers this through `handler`."""
+        return Endpoint(handler=handler, **{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
     """The ASGI application of a service: its endpoints plus health and metrics."""
     gatekeeper = runtime.gatekeeper()
-    common = [
-        Endpoint("GET", "/health", _health, Access.OPEN),
-        Endpoint("GET", "/health/ready", _health, Access.OPEN),
-        Endpoint("GET", "/health/live", _live, Access.OPEN),
-        Endpoint("GET", "/metrics", _metrics, Access.OPEN),
-    ]
+    all_endpoints = _with_common(runtime, endpoints)
     runtime.metrics.prepare((e.method, e.path, e.success) for e in endpoints)
     by_path: dict[str, dict[str, Endpoint]] = {}
-    for endpoint in [*common, *endpoints]:
+    for endpoint in all_endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
     routes = [
         Route(path, _entry(runtime, gatekeeper, methods), methods=list(methods)) for path, methods in by_path.items()
@@ -154,6 +177,27 @@ def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
     handlers = {HTTPException: _routing_error, Exception: _unexpected_error}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     return Shell(app, runtime)
+
+
+def _with_common(runtime: Runtime, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    @cache
+    def described() -> bytes:
+        return document(runtime.settings.service, runtime.settings.release, every)
+
+    async def openapi(_call: Call) -> Response:
+        return Response(described(), media_type="application/json")
+
+    live = "Whether the process runs; touches no dependency."
+    ready = "Whether the service can serve: 503 while a dependency is missing or it drains."
+    every = [
+        Endpoint("GET", "/health", _health, Access.OPEN, summary=ready, answer=HealthReport, also=(503,)),
+        Endpoint("GET", "/health/ready", _health, Access.OPEN, summary=ready, answer=HealthReport, also=(503,)),
+        Endpoint("GET", "/health/live", _live, Access.OPEN, summary=live, answer=Liveness),
+        Endpoint("GET", "/metrics", _metrics, Access.OPEN, summary="Metrics for Prometheus.", content="text/plain"),
+        Endpoint("GET", "/openapi.json", openapi, Access.OPEN, summary="This document.", answer=dict[str, Any]),
+        *endpoints,
+    ]
+    return every
 
 
 def _entry(

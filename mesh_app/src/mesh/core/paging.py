@@ -5,11 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
+import msgspec
+from msgspec import Meta
+
+from mesh.core.http import Parameter
 from mesh.core.problem import ProblemError
 
 DEFAULT_LIMIT, MAXIMUM_LIMIT = 50, 200
+LIMIT = Parameter("limit", Annotated[int, Meta(ge=1, le=MAXIMUM_LIMIT)], f"Length of a page; default {DEFAULT_LIMIT}.")
+CURSOR = Parameter("cursor", str, "`next_cursor` of the page before.")
+NAMESPACE = Parameter("namespace", str, "Only this one; default: all but the verification harness's.")
+
+
+class Count(msgspec.Struct):
+    count: int
 
 
 def encode_cursor(*parts: str) -> str:

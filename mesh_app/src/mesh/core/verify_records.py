@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint
+from mesh.core.http import Call, Endpoint, Parameter
 from mesh.core.identity import Access
 from mesh.core.paging import iso, parse_whole
 from mesh.core.problem import ProblemError, json_response
@@ -19,6 +24,27 @@ _COUNT = """
 """
 _PURGE_RUN = "DELETE FROM <table> WHERE namespace = $1 AND run_id = $2"
 _PURGE_OLD = "DELETE FROM <table> WHERE namespace = $1 AND <written_at> < now() - make_interval(secs => $2)"
+
+
+_RUN = Parameter("run_id")
+_AGE = Parameter("older_than_s", Annotated[int, Meta(ge=0, le=_OLDEST_S)])
+
+
+class RunLeftover(msgspec.Struct):
+    run_id: str | None
+    count: int
+    oldest: datetime
+
+
+class Leftovers(msgspec.Struct):
+    namespace: str
+    total: int
+    runs: list[RunLeftover]
+
+
+class Purged(msgspec.Struct):
+    namespace: str
+    deleted: int
 
 
 def verify_endpoints(table: str) -> list[Endpoint]:
@@ -48,6 +74,22 @@ def verify_endpoints(table: str) -> list[Endpoint]:
         return json_response({"namespace": VERIFY_NAMESPACE, "deleted": deleted})
 
     return [
-        Endpoint("GET", "/api/v1/verify-records", show, Access.READ),
-        Endpoint("DELETE", "/api/v1/verify-records", purge, Access.PURGE),
+        Endpoint(
+            "GET",
+            "/api/v1/verify-records",
+            show,
+            Access.READ,
+            summary="What the verification harness has left here, by run.",
+            answer=Leftovers,
+            parameters=(_RUN,),
+        ),
+        Endpoint(
+            "DELETE",
+            "/api/v1/verify-records",
+            purge,
+            Access.PURGE,
+            summary="Delete the harness's records of one run, or those older than an age; give exactly one.",
+            answer=Purged,
+            parameters=(_RUN, _AGE),
+        ),
     ]

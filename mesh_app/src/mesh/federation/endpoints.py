@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from mesh.core.http import Call, Endpoint
 from mesh.core.identity import Access
-from mesh.core.paging import iso, parse_limit
+from mesh.core.paging import CURSOR, LIMIT, iso, parse_limit
 from mesh.core.problem import json_response
 from mesh.core.runtime import Runtime
 from mesh.core.upstream import Upstreams
+from mesh.federation import api
 from mesh.federation.peers import Peer, load_peers
 from mesh.federation.puller import Puller
-from mesh.federation.records import FederationRepository
+from mesh.federation.records import ExportPage, FederationRepository
 from mesh.federation.signature import HEADER, PeerAuthenticator, Signer
 
 UNHEALTHY_AFTER = 3
@@ -33,8 +34,16 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
         Puller(runtime, peers, repository, Upstreams(runtime), signer)
     service = _Federation(repository, peers, signer)
     return [
-        Endpoint("GET", "/api/v1/export", service.export, Access.PEER),
-        Endpoint("GET", "/api/v1/peers", service.peers, Access.READ),
+        Endpoint(
+            "GET",
+            "/api/v1/export",
+            service.export,
+            Access.PEER,
+            summary="This mesh's own agents in the order of their changes, for a peer that signs its request.",
+            answer=ExportPage,
+            parameters=(LIMIT, CURSOR),
+        ),
+        api.PEERS.by(service.peers),
     ]
 
 

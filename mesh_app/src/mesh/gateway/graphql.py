@@ -13,7 +13,8 @@ from starlette.responses import Response
 from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, QueryDepthLimiter, ValidationCache
 from strawberry.types import Info
 
-from mesh.core.http import Call, decode
+from mesh.core.http import Call, Operation, Parameter, decode
+from mesh.core.identity import Access
 from mesh.core.log import log
 from mesh.core.paging import MAXIMUM_LIMIT
 from mesh.core.problem import ProblemError, json_response
@@ -151,6 +152,26 @@ class _Body(msgspec.Struct):
     query: str
     variables: dict[str, Any] | None = None
     operation_name: str | None = msgspec.field(name="operationName", default=None)
+
+
+class GraphQLAnswer(msgspec.Struct):
+    """What the query asked for, and what went wrong on the way."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]] | None = None
+
+
+_SHARED: dict[str, Any] = {"answer": GraphQLAnswer, "also": (400, 403, 404, 502, 503)}
+GRAPHQL_POST = Operation("POST", "/graphql", Access.READ, summary="Answer a GraphQL query.", body=_Body, **_SHARED)
+GRAPHQL_GET = Operation(
+    "GET",
+    "/graphql",
+    Access.READ,
+    summary="Answer a GraphQL query that the address carries.",
+    parameters=(Parameter("query"), Parameter("variables", str, "A JSON object."), Parameter("operationName")),
+    errors=(413, 422),
+    **_SHARED,
+)
 
 
 class GraphQL:

@@ -10,7 +10,6 @@ import msgspec
 from starlette.responses import Response
 
 from mesh.core.http import Call, Endpoint
-from mesh.core.identity import Access
 from mesh.core.ids import new_id
 from mesh.core.log import request_id
 from mesh.core.paging import parse_limit, parse_uuid
@@ -18,6 +17,7 @@ from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.settings import VERIFY_NAMESPACE
 from mesh.core.verify_records import verify_endpoints
+from mesh.policy import api
 from mesh.policy.model import Evaluation, decision_json, reasons_json
 from mesh.policy.repository import DecisionFilter, DecisionRepository
 from mesh.policy.rules import RuleSet, RuleSource
@@ -27,10 +27,10 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
     policy = _Policy(runtime, RuleSource(Path(runtime.settings.policy_file or "")))
     runtime.health.add("policy", policy.check)
     return [
-        Endpoint("POST", "/api/v1/evaluate", policy.evaluate, Access.WRITE),
-        Endpoint("GET", "/api/v1/decisions", policy.list, Access.READ),
-        Endpoint("GET", "/api/v1/decisions/count", policy.count, Access.READ),
-        Endpoint("GET", "/api/v1/decisions/{id}", policy.read, Access.READ),
+        api.EVALUATE.by(policy.evaluate),
+        api.LIST.by(policy.list),
+        api.COUNT.by(policy.count),
+        api.READ.by(policy.read),
         *verify_endpoints("decisions"),
     ]
 

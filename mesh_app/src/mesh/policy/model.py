@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from mesh.core.fields import Namespace, RunId
 from mesh.core.paging import iso
-from mesh.policy.rules import Finding
+
+if TYPE_CHECKING:
+    from mesh.policy.rules import Finding
 
 Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
 

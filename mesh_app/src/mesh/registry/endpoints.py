@@ -7,11 +7,11 @@ from typing import Any
 from starlette.responses import Response
 
 from mesh.core.http import Call, Endpoint, decode
-from mesh.core.identity import Access
 from mesh.core.paging import parse_limit, parse_uuid
 from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.verify_records import verify_endpoints
+from mesh.registry import api
 from mesh.registry.idempotency import IdempotencyKeys
 from mesh.registry.model import AgentPatch, NewAgent, agent_json
 from mesh.registry.repository import AgentFilter, AgentRepository
@@ -20,12 +20,12 @@ from mesh.registry.repository import AgentFilter, AgentRepository
 def endpoints(runtime: Runtime) -> list[Endpoint]:
     agents = _Agents(runtime)
     return [
-        Endpoint("POST", "/api/v1/agents", agents.create, Access.WRITE, 201),
-        Endpoint("GET", "/api/v1/agents", agents.list, Access.READ),
-        Endpoint("GET", "/api/v1/agents/count", agents.count, Access.READ),
-        Endpoint("GET", "/api/v1/agents/{id}", agents.read, Access.READ),
-        Endpoint("PATCH", "/api/v1/agents/{id}", agents.patch, Access.WRITE),
-        Endpoint("DELETE", "/api/v1/agents/{id}", agents.delete, Access.WRITE, 204),
+        api.CREATE.by(agents.create),
+        api.LIST.by(agents.list),
+        api.COUNT.by(agents.count),
+        api.READ.by(agents.read),
+        api.PATCH.by(agents.patch),
+        api.DELETE.by(agents.delete),
         *verify_endpoints("agents"),
     ]
 

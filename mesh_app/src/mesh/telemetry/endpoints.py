@@ -8,11 +8,11 @@ from typing import Any
 from starlette.responses import Response
 
 from mesh.core.http import Call, Endpoint, decode
-from mesh.core.identity import Access
 from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time, parse_whole
 from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.verify_records import verify_endpoints
+from mesh.telemetry import api
 from mesh.telemetry.model import MAXIMUM_BATCH, sample_json, sort_out
 from mesh.telemetry.repository import SampleFilter, SampleRepository
 
@@ -22,10 +22,10 @@ _ERRORS_SHOWN = 20
 def endpoints(runtime: Runtime) -> list[Endpoint]:
     samples = _Samples(SampleRepository(runtime.database))
     return [
-        Endpoint("POST", "/api/v1/metrics", samples.store, Access.WRITE, 202),
-        Endpoint("GET", "/api/v1/metrics", samples.list, Access.READ),
-        Endpoint("GET", "/api/v1/metrics/aggregate", samples.aggregate, Access.READ),
-        Endpoint("GET", "/api/v1/metrics/series", samples.series, Access.READ),
+        api.STORE.by(samples.store),
+        api.LIST.by(samples.list),
+        api.AGGREGATE.by(samples.aggregate),
+        api.SERIES.by(samples.series),
         *verify_endpoints("samples"),
     ]
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
+import msgspec
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint
+from mesh.core.http import Call, Endpoint, Handler, Parameter
 from mesh.core.identity import ANONYMOUS, Access
 from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
@@ -35,12 +36,44 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
     )
     # Pages are open to the shell because a browser brings a session, not a bearer token; `page` asks for it.
     return [
-        *(Endpoint("GET", path, ui.page(page), Access.OPEN) for path, page in pages),
-        Endpoint("GET", "/static/style.css", ui.style, Access.OPEN),
-        Endpoint("GET", "/login", ui.login_form, Access.OPEN),
-        Endpoint("POST", "/login", ui.login, Access.OPEN, 303),
-        Endpoint("POST", "/logout", ui.logout, Access.OPEN, 303),
+        *(_page(path, ui.page(page)) for path, page in pages),
+        Endpoint(
+            "GET",
+            "/static/style.css",
+            ui.style,
+            Access.OPEN,
+            summary="The style sheet of all pages.",
+            content="text/css",
+        ),
+        _page("/login", ui.login_form, Parameter("next", str, "Where to go after the login.")),
+        Endpoint("POST", "/login", ui.login, Access.OPEN, 303, body=Login, **_form("Begin a session.", 200, 401)),
+        Endpoint("POST", "/logout", ui.logout, Access.OPEN, 303, body=Logout, **_form("End the session.")),
     ]
+
+
+class Login(msgspec.Struct):
+    """The form of the login page."""
+
+    token: str
+    form_token: str
+    next: str = "/"
+
+
+class Logout(msgspec.Struct):
+    form_token: str
+
+
+def _page(path: str, handler: Handler, *parameters: Parameter) -> Endpoint:
+    also = (303, 400, 403, 404, 502, 503)
+    summary = f"The page {path}."
+    return Endpoint(
+        "GET", path, handler, Access.OPEN, summary=summary, parameters=parameters, also=also, content="text/html"
+    )
+
+
+def _form(summary: str, *also: int) -> dict[str, Any]:
+    takes = "application/x-www-form-urlencoded"
+    return {"summary": summary, "takes": takes, "content": "text/html", "also": (*also, 403), "errors": (503,)}
 
 
 class _Ui:
