@@ -102,7 +102,7 @@ def test_only_a_service_may_speak_for_somebody_else(mesh: Mesh) -> None:
 def test_only_verify_and_admin_may_purge(mesh: Mesh) -> None:
     for service in ("registry", "telemetry", "policy"):
         statuses = {t: mesh.call("DELETE", service, "/api/v1/verify-records?run_id=x", token=t).status for t in TOKENS}
-        assert statuses == {"service": 403, "verify": 200, "admin": 200, "reader": 403}
+        assert statuses == {"service": 403, "verify": 200, "admin": 200, "operator": 403, "reader": 403}
 
 
 def test_a_reader_cannot_hide_requests_from_the_metrics(mesh: Mesh) -> None:

@@ -23,6 +23,7 @@ TOKENS = {
     "service": "service-token-d41d8cd98f00b204e9800998ecf8427e",
     "verify": "verify-token-0cc175b9c0f1b6a831c399e269772661",
     "admin": "admin-token-92eb5ffee6ae2fec3ad71c777531578f",
+    "operator": "operator-token-8fa14cdd754f91cc6554c9e71929cce7",
     "reader": "reader-token-4a8a08f09d37b73795649038408b5f33",
 }
 SESSION_KEY = "session-key-8277e0910d750195b448797616e091ad"

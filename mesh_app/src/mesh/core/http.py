@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mesh.core.audit import audited, described, named
 from mesh.core.health import HealthReport, Liveness
 from mesh.core.identity import Access, Gatekeeper, Identity
 from mesh.core.log import log, request_id
@@ -31,6 +32,7 @@ T = TypeVar("T")
 VERIFY_HEADER = "x-mesh-verify"
 _DISCARD_FACTOR = 8
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+IDENTITY_KEY = "mesh.identity"
 _ROUTE_KEY, _VERIFY_KEY = "mesh.route", "mesh.verify"
 _UNCOUNTED = ("/health", "/health/ready", "/health/live", "/metrics", "/openapi.json")
 
@@ -208,6 +210,8 @@ def _entry(
         request.scope[_ROUTE_KEY] = endpoint.path
         try:
             identity = await gatekeeper.admit(request, endpoint.access)
+            if endpoint.access is not Access.OPEN:
+                request.scope[IDENTITY_KEY] = identity
             if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
                 run = request.headers.get(VERIFY_HEADER, "")
                 request.scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None
@@ -291,7 +295,11 @@ class Shell:
         else:
             self._runtime.metrics.observe(scope["method"], route, status, seconds)
         fields = {"method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}
-        log.info("request", extra={"fields": fields})
+        identity: Identity | None = scope.get(IDENTITY_KEY)
+        log.info("request", extra={"fields": {**fields, **named(identity)}})
+        if audited(scope["method"], route):
+            what = {"action": scope["method"], "route": route, "path": scope["path"], "status": status}
+            log.info("audit", extra={"fields": {**described(identity), **what}})
 
 
 def _request_id(scope: Scope) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +12,7 @@ from starlette.requests import Request
 
 from mesh.core.loopback import is_loopback
 from mesh.core.problem import ProblemError
-from mesh.core.tokens import ROLES, TokenEntry
+from mesh.core.tokens import ROLES
 
 SUBJECT_HEADER = "x-mesh-subject"
 ROLE_HEADER = "x-mesh-role"
@@ -32,8 +30,18 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Identity:
+    """Who a request acts for, and what proved it.
+
+    `kind` is token, jwt, oidc, api-key, service, peer or none; `reference` finds the credential again, without its
+    secret; `expires` is its end in Unix time; `via` is the service that speaks for the subject.
+    """
+
     subject: str
     role: str
+    kind: str = "none"
+    reference: str = ""
+    expires: float | None = None
+    via: str | None = None
 
 
 ANONYMOUS = Identity("anonymous", "admin")
@@ -44,30 +52,6 @@ class Authenticator(Protocol):
     """The identity that a request proves, None without such a credential; raises ProblemError 401 for a bad one."""
 
     async def __call__(self, request: Request) -> Identity | None: ...
-
-
-class TokenAuthenticator:
-    """Opaque bearer tokens, compared by SHA-256 in constant time."""
-
-    def __init__(self, entries: Sequence[TokenEntry]) -> None:
-        self._entries = tuple(entries)
-
-    def lookup(self, token: str) -> TokenEntry | None:
-        digest = hashlib.sha256(token.encode()).hexdigest()
-        found = None
-        for entry in self._entries:
-            if hmac.compare_digest(entry.sha256, digest):
-                found = entry
-        return found
-
-    async def __call__(self, request: Request) -> Identity | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            return None
-        entry = self.lookup(token.strip())
-        if entry is None:
-            raise unauthorized("This bearer token is not known here; ask the operator for a current one.")
-        return Identity(entry.subject, entry.role)
 
 
 def unauthorized(detail: str) -> ProblemError:
@@ -140,4 +124,4 @@ class Gatekeeper:
             )
         if not subject or role not in ROLES:
             raise ProblemError(400, "X-Mesh-Subject and X-Mesh-Role must be sent together, with a known role.")
-        return Identity(subject, role)
+        return Identity(subject, role, kind="service", reference=identity.reference, via=identity.subject)

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from mesh.core.cache import Cache
+from mesh.core.credentials import Credentials
 from mesh.core.database import Database
 from mesh.core.health import Health
-from mesh.core.identity import Authenticator, Gatekeeper, TokenAuthenticator
+from mesh.core.identity import Authenticator, Gatekeeper
 from mesh.core.log import log
 from mesh.core.metrics import Metrics
 from mesh.core.schema import wanted_level
@@ -26,8 +27,8 @@ class Runtime:
         self.cache = Cache(settings.redis, settings.mesh)
         self.metrics = Metrics(settings.service)
         self.health = Health(settings, self.database, self.cache, wanted_level())
-        self.tokens = TokenAuthenticator(settings.tokens)
-        self.authenticators: list[Authenticator] = [self.tokens]
+        self.credentials = Credentials(settings, self.database)
+        self.authenticators: list[Authenticator] = [self.credentials]
         self.on_start: list[Callable[[], Awaitable[None]]] = []
         self.on_stop: list[Callable[[], Awaitable[None]]] = []
         self.background: list[Callable[[], Coroutine[Any, Any, None]]] = [self.database.warm_up]

@@ -93,6 +93,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
     pool_min, pool_max = _integer(env, "MESH_DB_POOL_MIN", 1, 0), _integer(env, "MESH_DB_POOL_MAX", 8, 1)
     if pool_min > pool_max:
         raise ConfigError(f"MESH_DB_POOL_MIN is {pool_min}, more than MESH_DB_POOL_MAX ({pool_max}); lower it.")
+    oidc_issuer, oidc_audience = _oidc(env)
     settings = Settings(
         service=service,
         mesh=env.get("MESH_NAME") or "mesh",
@@ -114,8 +115,8 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         federation_key=_secret(env, "MESH_FEDERATION_KEY_FILE", required=service == "federation"),
         jwt_key_files=_files(env, "MESH_JWT_KEY_FILES"),
         encryption_key_files=_files(env, "MESH_ENCRYPTION_KEY_FILES"),
-        oidc_issuer=env.get("MESH_OIDC_ISSUER") or None,
-        oidc_audience=env.get("MESH_OIDC_AUDIENCE") or None,
+        oidc_issuer=oidc_issuer,
+        oidc_audience=oidc_audience,
         oidc_role_claim=env.get("MESH_OIDC_ROLE_CLAIM") or "roles",
         rate_limit=_integer(env, "MESH_RATE_LIMIT_PER_MINUTE", 0, 0),
         public_url=(env.get("MESH_PUBLIC_URL") or _urls(env)["api-gateway"]).rstrip("/"),
@@ -185,6 +186,19 @@ def _urls(env: Mapping[str, str]) -> dict[str, str]:
             raise ConfigError(f"{variable} is {url!r}; give an http:// or https:// URL.")
         urls[service] = url
     return urls
+
+
+def _oidc(env: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Issuer and audience, both or neither: a token for another audience is not for us."""
+    issuer, audience = env.get("MESH_OIDC_ISSUER") or None, env.get("MESH_OIDC_AUDIENCE") or None
+    if issuer is None:
+        return None, None
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        raise ConfigError(f"MESH_OIDC_ISSUER is {issuer!r}; give an https:// URL.")
+    if audience is None:
+        raise ConfigError("MESH_OIDC_AUDIENCE is not set; with MESH_OIDC_ISSUER it is the audience tokens must name.")
+    return issuer, audience
 
 
 def _policy_file(env: Mapping[str, str], service: str) -> str | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from mesh.core.secrets import ConfigError
 
-ROLES = ("service", "verify", "admin", "operator", "reader")
+GIVEN_ROLES = ("admin", "operator", "reader")
+"""What a person or a program may be given, the most powerful first; the other two belong to the mesh itself."""
+ROLES = ("service", "verify", *GIVEN_ROLES)
 
 
 class TokenEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,3 +45,29 @@ def load_tokens(path: str | None) -> tuple[TokenEntry, ...]:
         if not re.fullmatch(r"[0-9a-f]{64}", entry.sha256):
             raise ConfigError(f"MESH_TOKENS_FILE {path}: sha256 of {entry.subject!r} is not 64 lower-case hex digits.")
     return tuple(entries)
+
+
+class OpaqueTokens:
+    """The callers of MESH_TOKENS_FILE, compared by SHA-256 in constant time."""
+
+    def __init__(self, entries: Sequence[TokenEntry]) -> None:
+        self._entries = tuple(entries)
+        self._by_reference = {reference_of(entry): entry for entry in entries}
+
+    def find(self, token: str) -> TokenEntry | None:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        found = None
+        for entry in self._entries:
+            if hmac.compare_digest(entry.sha256, digest):
+                found = entry
+        return found
+
+    def stands(self, reference: str, subject: str, role: str) -> bool:
+        """Whether the token is still listed, for the same subject and role."""
+        entry = self._by_reference.get(reference)
+        return entry is not None and (entry.subject, entry.role) == (subject, role)
+
+
+def reference_of(entry: TokenEntry) -> str:
+    """Names a token in a session without telling its digest."""
+    return hashlib.sha256(f"{entry.sha256}\n{entry.subject}".encode()).hexdigest()[:24]

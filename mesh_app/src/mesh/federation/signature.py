@@ -68,7 +68,7 @@ class PeerAuthenticator:
         if header is None:
             return None
         try:
-            return Identity(self._signer.check_request(header, request.method, target_of(request)), "peer")
+            return Identity(self._signer.check_request(header, request.method, target_of(request)), "peer", "peer")
         except ValueError as error:
             raise unauthorized(f"This peer is not admitted: {error}.") from None
 

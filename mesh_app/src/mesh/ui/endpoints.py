@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlencode
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint, Handler, Parameter
+from mesh.core.http import IDENTITY_KEY, Call, Endpoint, Handler, Parameter
 from mesh.core.identity import ANONYMOUS, Access
 from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
@@ -79,12 +79,12 @@ def _form(summary: str, *also: int) -> dict[str, Any]:
 class _Ui:
     def __init__(self, runtime: Runtime) -> None:
         self._settings = runtime.settings
-        self._tokens = runtime.tokens
+        self._credentials = runtime.credentials
         self._cache = runtime.cache
         self._upstreams = Upstreams(runtime)
         self._pages = Pages(runtime.settings)
         # With MESH_AUTH off there are no sessions, so a key of this process's own will do.
-        self._sessions = Sessions(runtime.settings.session_key or secrets.token_hex(32), runtime.settings.tokens)
+        self._sessions = Sessions(runtime.settings.session_key or secrets.token_hex(32))
 
     def page(self, build: Page) -> Callable[[Call], Awaitable[Response]]:
         async def handle(call: Call) -> Response:
@@ -186,11 +186,14 @@ class _Ui:
         nonce = call.request.cookies.get(LOGIN_COOKIE, "")
         if not self._sessions.form_token_fits("login", nonce, form.get("form_token", "")):
             return self._login_page(call, target, "The form had expired; please try again.", 403)
-        entry = self._tokens.lookup(form.get("token", "").strip())
-        if entry is None:
-            return self._login_page(call, target, "This token is not known here.", 401)
+        try:
+            identity = await self._credentials.verify(form.get("token", "").strip())
+        except ProblemError as problem:
+            return self._login_page(call, target, problem.detail, problem.status)
+        call.request.scope[IDENTITY_KEY] = identity
+        cookie, session = self._sessions.open(identity)
         response = self._pages.redirect(target)
-        _set_cookie(call, response, SESSION_COOKIE, self._sessions.open(entry), LIFETIME)
+        _set_cookie(call, response, SESSION_COOKIE, cookie, session.remaining())
         response.delete_cookie(LOGIN_COOKIE)
         return response
 
@@ -200,6 +203,7 @@ class _Ui:
         if session and not self._sessions.form_token_fits("logout", session.nonce, form.get("form_token", [""])[0]):
             raise ProblemError(403, "This form did not come from the UI's own page; log out from there.")
         if session:
+            call.request.scope[IDENTITY_KEY] = session.identity
             await self._cache.put(_ended(session), "1", LIFETIME)
         response = self._pages.redirect("/login")
         response.delete_cookie(SESSION_COOKIE)
@@ -227,8 +231,10 @@ class _Ui:
         if not self._settings.auth:
             return None
         session = self._sessions.read(call.request.cookies.get(SESSION_COOKIE))
+        if session is None or not await self._credentials.stands(session.identity):
+            return None
         # The cookie is valid by itself, so a copy of it would outlive the log-out.
-        return None if session and await self._cache.get(_ended(session)) else session
+        return None if await self._cache.get(_ended(session)) else session
 
     async def _get(self, call: Call, service: str, path: str, **params: str) -> Any:
         return await self._upstreams.get_json(service, path, call=call, params=params)
