@@ -157,8 +157,8 @@ class Mesh:
             "MESH_POLICY_FILE": str(files / "policy.json"),
             "MESH_DRAIN_SECONDS": "0.5",
         }
-        for name, port in self.ports.items():
-            env[f"MESH_URL_{name.removeprefix('api-').upper()}"] = f"http://127.0.0.1:{port}"
+        for name in SERVICES:
+            env[f"MESH_URL_{name.removeprefix('api-').upper()}"] = f"http://127.0.0.1:{self.ports[name]}"
         return env
 
     def command(
@@ -189,6 +189,21 @@ class Mesh:
         for service in services or SERVICES:
             if wait:
                 self.wait(service, 200)
+
+    def start_as(self, name: str, service: str, env: dict[str, str] | None = None, wait: bool = True) -> None:
+        """One more process of `service` under another name, on the port that `ports[name]` says or on a free one."""
+        self.ports.setdefault(name, free_port())
+        letter = name.rpartition("-")[2]
+        own = {"MESH_PORT": str(self.ports[name]), "MESH_INSTANCE": f"{service}@{letter}"}
+        with self.log(name).open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "mesh", service],
+                stdout=log,
+                stderr=log,
+                env={**self.env(service), **own, **(env or {})},
+            )
+        if wait:
+            self.wait(name, 200)
 
     def log(self, service: str) -> Path:
         return self.directory / f"{service}.log"

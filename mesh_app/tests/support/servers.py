@@ -170,7 +170,7 @@ class PostgreSQL(Server):
 
 
 class Redis(Server):
-    """Only user `mesh` may log in, as in a deployment."""
+    """User `mesh` may do what it may in a deployment; `operator` is the tests' own."""
 
     def __init__(self, directory: Path, binaries: Binaries) -> None:
         super().__init__(directory)
@@ -185,7 +185,16 @@ class Redis(Server):
             "bind 127.0.0.1",
             'save ""',
             "user default off",
-            f"user mesh on >{REDIS_PASSWORD} ~mesh:* +@all -@dangerous",
+            f"user mesh on >{REDIS_PASSWORD} resetchannels ~mesh:* +@all -@admin -@dangerous -@scripting +info",
+            f"user operator on >{REDIS_PASSWORD} ~* &* +@all",
         ]
         (self.directory / "redis.conf").write_text("\n".join(lines) + "\n")
         self.start()
+
+    def operate(self, *words: str) -> list[str]:
+        """Runs one command as the operator, who may do anything; returns the lines that redis-cli prints."""
+        client = [str(self.bin / "redis-cli"), "-p", str(self.port), "--user", "operator", "--no-auth-warning"]
+        done = subprocess.run(
+            [*client, *words], check=True, capture_output=True, text=True, env={"REDISCLI_AUTH": REDIS_PASSWORD}
+        )
+        return done.stdout.split()

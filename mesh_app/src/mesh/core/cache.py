@@ -93,6 +93,35 @@ class Cache:
     async def delete(self, key: str) -> None:
         await self._call(self._redis.delete(self._prefix + key))
 
+    async def clock(self) -> float:
+        """Seconds since 1970 by the clock of Redis. Raises the driver's errors."""
+        async with asyncio.timeout(TIMEOUT * 2):
+            seconds, microseconds = await self._redis.time()
+        now: float = seconds + microseconds / 1e6
+        return now
+
+    async def tally(self, key: str, field: int, amount: int, seconds: float) -> tuple[dict[int, int], float]:
+        """Adds to one field of a hash of counts that lives for `seconds` more; one round trip.
+
+        Returns all its fields and the time by the clock of Redis. Raises the driver's errors.
+        """
+        name = self._prefix + key
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hincrby(name, str(field), amount).hgetall(name).pexpire(name, int(seconds * 1000)).time()
+        async with asyncio.timeout(TIMEOUT * 2):
+            _, counts, _, (now, microseconds) = await pipeline.execute()
+        return {int(number): int(count) for number, count in counts.items()}, now + microseconds / 1e6
+
+    async def untally(self, key: str, field: int, amount: int, forget: list[int]) -> None:
+        """Takes `amount` from a field of `tally` and drops the fields `forget`. Raises the driver's errors."""
+        name = self._prefix + key
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hincrby(name, str(field), -amount)
+        if forget:
+            pipeline.hdel(name, *map(str, forget))
+        async with asyncio.timeout(TIMEOUT * 2):
+            await pipeline.execute()
+
     async def _call(self, operation: Awaitable[Any]) -> Any:
         try:
             async with asyncio.timeout(TIMEOUT * 2):

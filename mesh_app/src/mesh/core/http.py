@@ -212,14 +212,24 @@ def _entry(
             identity = await gatekeeper.admit(request, endpoint.access)
             if endpoint.access is not Access.OPEN:
                 request.scope[IDENTITY_KEY] = identity
+            limits = await _count(runtime, endpoint, identity)
             if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
                 run = request.headers.get(VERIFY_HEADER, "")
                 request.scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None
-            return await endpoint.handler(Call(request, identity, runtime))
+            response = await endpoint.handler(Call(request, identity, runtime))
+            response.headers.update(limits)
+            return response
         except ProblemError as problem:
             return problem_response(problem, request.url.path, request_id.get())
 
     return entry
+
+
+async def _count(runtime: Runtime, endpoint: Endpoint, identity: Identity) -> dict[str, str]:
+    """The rate limit's headers; raises ProblemError 429. A service's calls for a caller were counted on arrival."""
+    if endpoint.access is Access.OPEN or identity.role == "service" or identity.via:
+        return {}
+    return await runtime.limiter.admit(identity.subject)
 
 
 async def _routing_error(request: Request, error: Exception) -> Response:

@@ -25,6 +25,7 @@ class Access(Enum):
     READ = ROLES
     WRITE = ("service", "verify", "admin", "operator")
     PURGE = ("verify", "admin")
+    REVEAL = ("service", "admin")
     PEER = ("peer", "admin")
 
 

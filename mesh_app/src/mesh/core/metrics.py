@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -68,6 +68,11 @@ class Metrics:
         self._verify_requests = Counter(
             "ai_mesh_verify_requests_total",
             "Requests of the verification harness, not counted elsewhere.",
+            registry=self._registry,
+        )
+        self.rate_limit_local = Gauge(
+            "ai_mesh_rate_limit_local",
+            "1 while the rate limit is counted in this process alone, because Redis does not serve.",
             registry=self._registry,
         )
         self._agents = _AgentGauges()

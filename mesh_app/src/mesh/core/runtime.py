@@ -12,6 +12,7 @@ from mesh.core.credentials import Credentials
 from mesh.core.database import Database
 from mesh.core.health import Health
 from mesh.core.identity import Authenticator, Gatekeeper
+from mesh.core.limits import RateLimiter
 from mesh.core.log import log
 from mesh.core.metrics import Metrics
 from mesh.core.schema import wanted_level
@@ -27,6 +28,9 @@ class Runtime:
         self.cache = Cache(settings.redis, settings.mesh)
         self.metrics = Metrics(settings.service)
         self.health = Health(settings, self.database, self.cache, wanted_level())
+        self.limiter = RateLimiter(
+            self.cache, settings.rate_limit if settings.auth else 0, self.metrics.rate_limit_local.set
+        )
         self.credentials = Credentials(settings, self.database)
         self.authenticators: list[Authenticator] = [self.credentials]
         self.on_start: list[Callable[[], Awaitable[None]]] = []

@@ -9,6 +9,7 @@ import msgspec
 from mesh.core.http import Operation, Parameter
 from mesh.core.identity import Access
 from mesh.core.paging import CURSOR, LIMIT, NAMESPACE, Count
+from mesh.registry import credential_api
 from mesh.registry.model import AgentPatch, NewAgent
 
 
@@ -87,4 +88,4 @@ PATCH = Operation(
 )
 DELETE = Operation("DELETE", "/api/v1/agents/{id}", Access.WRITE, 204, summary="Remove an agent.")
 
-OPERATIONS = (CREATE, LIST, COUNT, READ, PATCH, DELETE)
+OPERATIONS = (CREATE, LIST, COUNT, READ, PATCH, DELETE, *credential_api.FORWARDED)

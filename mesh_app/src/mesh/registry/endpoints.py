@@ -12,6 +12,7 @@ from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.verify_records import verify_endpoints
 from mesh.registry import api
+from mesh.registry.credentials import credential_endpoints
 from mesh.registry.idempotency import IdempotencyKeys
 from mesh.registry.model import AgentPatch, NewAgent, agent_json
 from mesh.registry.repository import AgentFilter, AgentRepository
@@ -26,6 +27,7 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
         api.READ.by(agents.read),
         api.PATCH.by(agents.patch),
         api.DELETE.by(agents.delete),
+        *credential_endpoints(runtime),
         *verify_endpoints("agents"),
     ]
 

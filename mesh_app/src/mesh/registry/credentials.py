@@ -1,0 +1,149 @@
+"""What an agent is called with: stored encrypted, shown to nobody but a service or an admin that asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from starlette.responses import Response
+
+from mesh.core.database import Database
+from mesh.core.encryption import VARIABLE, KeyRing, SealError
+from mesh.core.http import Call, Endpoint, decode
+from mesh.core.log import log
+from mesh.core.paging import iso, parse_uuid
+from mesh.core.problem import ProblemError, json_response
+from mesh.core.runtime import Runtime
+from mesh.registry.credential_api import DELETE, GET, PUT, REVEAL, Credential, NewCredential, Reveal
+
+_PUT = """
+    INSERT INTO agent_credentials (agent_id, scheme, header, secret, key_id, updated_by)
+    SELECT id, $2, $3, $4, $5, $6 FROM agents WHERE origin = '' AND id = $1 AND deleted_at IS NULL FOR SHARE
+    ON CONFLICT (agent_id) DO UPDATE SET scheme = $2, header = $3, secret = $4, key_id = $5, updated_by = $6,
+        updated_at = clock_timestamp()
+    RETURNING *
+"""
+_GET = "SELECT * FROM agent_credentials WHERE agent_id = $1"
+_DELETE = "DELETE FROM agent_credentials WHERE agent_id = $1"
+_BATCH = """
+    SELECT agent_id, secret FROM agent_credentials WHERE key_id <> $1 AND agent_id > $2 ORDER BY agent_id LIMIT $3
+"""
+# The old value is compared, so that a credential replaced in the meantime stays as it is.
+_MOVE = "UPDATE agent_credentials SET secret = $3, key_id = $4 WHERE agent_id = $1 AND secret = $2"
+_FIRST = UUID(int=0)
+
+
+def credential_endpoints(runtime: Runtime) -> list[Endpoint]:
+    credentials = _Credentials(runtime)
+    return [
+        PUT.by(credentials.put),
+        GET.by(credentials.get),
+        DELETE.by(credentials.delete),
+        REVEAL.by(credentials.reveal),
+    ]
+
+
+class _Credentials:
+    def __init__(self, runtime: Runtime) -> None:
+        self._database = runtime.database
+        self._ring = KeyRing.from_files(runtime.settings.encryption_key_files)
+
+    async def put(self, call: Call) -> Response:
+        ring, agent_id = self._keys(), parse_uuid(call.path("id"))
+        new = await call.decode(NewCredential)
+        if (new.scheme == "header") != (new.header is not None):
+            raise ProblemError(422, "header names the header of the scheme 'header': give it there and only there.")
+        sealed = ring.seal(new.secret, place_of(agent_id))
+        subject = call.identity.subject
+        row = await self._database.write.fetchrow(_PUT, agent_id, new.scheme, new.header, sealed, ring.current, subject)
+        if row is None:
+            raise ProblemError(404, f"There is no agent with the id {agent_id}.")
+        return json_response(_shown(row))
+
+    async def get(self, call: Call) -> Response:
+        self._keys()
+        return json_response(_shown(await self._row(call)))
+
+    async def delete(self, call: Call) -> Response:
+        self._keys()
+        agent_id = parse_uuid(call.path("id"))
+        if not await self._database.write.execute(_DELETE, agent_id):
+            raise _missing(agent_id)
+        return Response(status_code=204)
+
+    async def reveal(self, call: Call) -> Response:
+        ring = self._keys()
+        body = await call.body()
+        reason = decode(body, Reveal).reason if body else ""
+        row = await self._row(call)
+        try:
+            secret = ring.open(row["secret"], place_of(row["agent_id"]))
+        except SealError as error:
+            log.error("credential cannot be opened", extra={"fields": {"error": str(error)}})
+            raise ProblemError(503, str(error)) from None
+        fields = {"agent": str(row["agent_id"]), "subject": call.identity.subject, "reason": reason}
+        log.info("credential revealed", extra={"fields": fields})
+        shown = msgspec.structs.replace(_shown(row), secret=secret)
+        return json_response(shown, headers={"Cache-Control": "no-store"})
+
+    async def _row(self, call: Call) -> Any:
+        agent_id = parse_uuid(call.path("id"))
+        row = await self._database.write.fetchrow(_GET, agent_id)
+        if row is None:
+            raise _missing(agent_id)
+        return row
+
+    def _keys(self) -> KeyRing:
+        if self._ring is None:
+            raise ProblemError(503, f"No key to encrypt credentials with; set {VARIABLE} for the registry.")
+        return self._ring
+
+
+def place_of(agent_id: UUID) -> tuple[str, str, str]:
+    """Where a secret is stored: table, row, column."""
+    return ("agent_credentials", str(agent_id), "secret")
+
+
+def _shown(row: Any) -> Credential:
+    return Credential(
+        str(row["agent_id"]),
+        row["scheme"],
+        row["header"],
+        row["key_id"],
+        iso(row["updated_at"]) or "",
+        row["updated_by"],
+    )
+
+
+def _missing(agent_id: UUID) -> ProblemError:
+    return ProblemError(404, f"There is no credential of an agent with the id {agent_id}.")
+
+
+@dataclass
+class Reencrypted:
+    """What `reencrypt` did: rows `moved` to the first key, and one sentence for each that could not be opened."""
+
+    moved: int
+    failed: list[str]
+
+
+async def reencrypt(database: Database, ring: KeyRing, batch: int = 500) -> Reencrypted:
+    """Moves every credential to the ring's first key. What is done stays done; a second run goes on with the rest."""
+    result, after = Reencrypted(0, []), _FIRST
+    while True:
+        rows = await database.write.fetch(_BATCH, ring.current, after, batch)
+        if not rows:
+            return result
+        after = rows[-1]["agent_id"]
+        for row in rows:
+            place = place_of(row["agent_id"])
+            try:
+                sealed = ring.seal(ring.open(row["secret"], place), place)
+            except SealError as error:
+                result.failed.append(str(error))
+            else:
+                result.moved += await database.write.execute(
+                    _MOVE, row["agent_id"], row["secret"], sealed, ring.current
+                )
