@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import MakeMesh
 from support.mesh import Mesh
+from support.releases import Release
 from support.servers import PostgreSQL, free_port
 
 from mesh.core.schema import load_manifest
-from mesh.migrate import LOCK_KEY, read_script
+from mesh.migrate import LOCK_KEY
 
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-FIRST, *OTHERS = load_manifest()
-HEAD, REST = OTHERS[-1].version, ", ".join(migration.file for migration in OTHERS)
+ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND query NOT LIKE '%activity%'"
+MANIFEST = load_manifest()
+HEAD = MANIFEST[-1].version
 
 
 @pytest.fixture
@@ -27,34 +31,45 @@ def mesh(make_mesh: MakeMesh, request: pytest.FixtureRequest) -> Mesh:
     return make_mesh("m" + str(abs(hash(request.node.name)) % 10**9))
 
 
-def tables(mesh: Mesh) -> str:
-    return mesh.sql("SELECT string_agg(tablename, ',' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'")
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    """A release like this one, for a test to change. Python finds it in front of the one under test."""
+    return Release(tmp_path)
 
 
-def bring_to_first_level(mesh: Mesh) -> None:
-    """As a run leaves the database that was killed after the first migration."""
-    mesh.migrate()
-    mesh.sql(
-        "CREATE TEMP TABLE kept (LIKE schema_migrations INCLUDING ALL)",
-        "INSERT INTO kept SELECT * FROM schema_migrations WHERE version = 1",
-        "DROP SCHEMA public CASCADE",
-        "CREATE SCHEMA public AUTHORIZATION mesh",
-        "CREATE TABLE schema_migrations (LIKE kept INCLUDING ALL)",
-        "INSERT INTO schema_migrations SELECT * FROM kept",
-        "ALTER TABLE schema_migrations OWNER TO mesh",
-        "SET ROLE mesh",
-        read_script(FIRST),
+def tables(mesh: Mesh) -> set[str]:
+    return set(mesh.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").split())
+
+
+def level(mesh: Mesh) -> int:
+    return int(mesh.sql("SELECT max(version) FROM schema_migrations"))
+
+
+def start(mesh: Mesh, *arguments: str, release: Release) -> subprocess.Popen[str]:
+    env = {**mesh.env("migrate"), **release.env}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mesh", *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
 def test_an_empty_database_comes_to_head_and_a_second_run_does_nothing(mesh: Mesh) -> None:
     first = mesh.command("migrate")
     assert first.returncode == 0
-    assert "0001_registry.sql" in first.stdout
-    assert {"agents", "decisions", "peers", "samples", "schema_migrations"} <= set(tables(mesh).split(","))
+    assert all(migration.file in first.stdout for migration in MANIFEST)
+    assert {"agents", "decisions", "peers", "samples", "schema_migrations"} <= tables(mesh)
     second = mesh.command("migrate")
     assert (second.returncode, second.stdout) == (0, f"schema is at level {HEAD}; nothing to do\n")
     assert mesh.sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'") == "mesh"
+
+
+@pytest.mark.parametrize("below", range(1, HEAD))
+def test_every_earlier_level_comes_to_head(mesh: Mesh, release: Release, below: int) -> None:
+    release.go_back_to(below)
+    assert mesh.command("migrate", env=release.env).returncode == 0
+    assert level(mesh) == below
+    done = mesh.command("migrate")
+    missing = ", ".join(migration.file for migration in MANIFEST[below:])
+    assert (done.returncode, done.stdout) == (0, f"schema is at level {HEAD}; applied {missing}\n")
 
 
 def test_at_head_no_lock_is_taken(mesh: Mesh) -> None:
@@ -64,8 +79,9 @@ def test_at_head_no_lock_is_taken(mesh: Mesh) -> None:
         assert mesh.sql(HELD) != "0", "the lock was given back before migrate ended, so nothing was shown"
 
 
-def test_a_database_behind_head_waits_for_the_lock(mesh: Mesh) -> None:
-    bring_to_first_level(mesh)
+def test_a_database_behind_head_waits_for_the_lock(mesh: Mesh, release: Release) -> None:
+    release.go_back_to(1)
+    assert mesh.command("migrate", env=release.env).returncode == 0
     results: list[subprocess.CompletedProcess[str]] = []
     thread = threading.Thread(target=lambda: results.append(mesh.command("migrate")))
     with HeldLock(mesh):
@@ -88,41 +104,50 @@ def test_two_runs_at_once_apply_each_migration_once(mesh: Mesh) -> None:
     assert mesh.sql("SELECT count(*) FROM schema_migrations") == str(HEAD)
 
 
-def test_a_run_killed_half_way_is_finished_by_the_next(mesh: Mesh) -> None:
-    bring_to_first_level(mesh)
-    done = mesh.command("migrate")
-    assert (done.returncode, done.stdout) == (0, f"schema is at level {HEAD}; applied {REST}\n")
+def test_a_run_killed_half_way_leaves_whole_migrations_only_and_the_next_goes_on(mesh: Mesh, release: Release) -> None:
+    slow = release.add_migration("CREATE TABLE half (id int); SELECT pg_sleep(60)")
+    process = start(mesh, "migrate", release=release)
+    until(lambda: mesh.sql(ASLEEP) == "1")
+    # All before it is there already, the one at work is not seen by anybody.
+    assert level(mesh) == slow - 1
+    process.kill()
+    process.communicate()
+    killed = time.monotonic()
+    release.go_back_to(slow - 1)
+    release.add_migration("CREATE TABLE half (id int)")
+    done = mesh.command("migrate", env=release.env)
+    assert (done.returncode, level(mesh)) == (0, slow), done.stderr
+    # PostgreSQL notices that nobody is there any more; without that the lock would be held for the minute.
+    assert time.monotonic() - killed < 15
+    assert mesh.sql(ASLEEP) == "0"
 
 
-def test_a_migration_that_fails_is_rolled_back_and_named(mesh: Mesh) -> None:
-    mesh.sql("CREATE TABLE samples (id int)", "ALTER TABLE samples OWNER TO mesh")
-    done = mesh.command("migrate")
+def test_a_migration_that_fails_is_rolled_back_and_named(mesh: Mesh, release: Release) -> None:
+    bad = release.add_migration("CREATE TABLE half (id int); SELECT 1 / 0")
+    done = mesh.command("migrate", env=release.env)
     assert done.returncode == 1
-    assert "0002_telemetry.sql failed and was rolled back" in done.stderr
+    assert f"{bad:04d}_added.sql failed and was rolled back: division by zero" in done.stderr
     assert "Traceback" not in done.stderr
-    assert mesh.sql("SELECT max(version) FROM schema_migrations") == "1"
-    mesh.sql("DROP TABLE samples")
-    assert mesh.command("migrate").returncode == 0
+    assert (level(mesh), "half" in tables(mesh)) == (bad - 1, False)
 
 
-def test_a_database_ahead_but_compatible_is_served_and_said_so(mesh: Mesh) -> None:
-    mesh.migrate()
-    mesh.sql(f"INSERT INTO schema_migrations VALUES ({HEAD + 1}, 'x', 'x', {HEAD})")
+def test_a_database_ahead_but_compatible_is_served_and_said_so(mesh: Mesh, release: Release) -> None:
+    ahead = release.add_migration("CREATE TABLE later (id int)", compatible_from=HEAD)
+    assert mesh.command("migrate", env=release.env).returncode == 0
     done = mesh.command("migrate")
-    assert done.returncode == 0
-    assert "ahead" in done.stdout
+    assert (done.returncode, f"schema is ahead: level {ahead}" in done.stdout) == (0, True)
     mesh.start("registry")
 
 
-def test_a_database_ahead_and_incompatible_stops_migrate_and_readiness(mesh: Mesh) -> None:
-    mesh.migrate()
-    mesh.sql(f"INSERT INTO schema_migrations VALUES ({HEAD + 1}, 'x', 'x', {HEAD + 1})")
+def test_a_database_ahead_and_incompatible_stops_migrate_and_readiness(mesh: Mesh, release: Release) -> None:
+    ahead = release.add_migration("CREATE TABLE later (id int)", compatible_from=HEAD + 1)
+    assert mesh.command("migrate", env=release.env).returncode == 0
     done = mesh.command("migrate")
     assert done.returncode == 1
     assert "install a newer one" in done.stderr
     mesh.start("registry", wait=False)
     body = mesh.wait("registry", 503).json
-    assert body["schema"] == {"have": HEAD + 1, "want": HEAD, "compatible_from": HEAD + 1}
+    assert body["schema"] == {"have": ahead, "want": HEAD, "compatible_from": HEAD + 1}
     assert "newer release" in body["checks"]["postgresql"]["error"]
 
 

@@ -140,7 +140,8 @@ async def _applied(connection: Any) -> list[Mapping[str, Any]]:
 
 
 async def _apply_missing(connection: Any, migrations: Sequence[Migration], scripts: Sequence[str]) -> str:
-    await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'")
+    # A migration whose runner was killed ends within a second, and its lock with it, not when its statement is done.
+    await connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}s'; SET client_connection_check_interval = '1s'")
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY, timeout=LOCK_TIMEOUT + 5)
     except asyncpg.LockNotAvailableError:
