@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import ControllerFacts
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import ControllerFacts, SecretState
 
 from tests.unit.plan.sites import (
     BASELINE,
@@ -87,8 +87,18 @@ GOOD: list[tuple[str, str, str, str, Any]] = [
         "threshold_overrides_one_of_two",
         "mesh_thresholds: {error_ratio: 0.01}",
         "thresholds",
-        {"error_ratio": 0.01, "latency_p95_s": 0.5},
+        {"error_ratio": 0.01, "latency_p95_s": 0.5, "agent_stale_s": 90},
     ),
+    ("small", "other_database_login", "mesh_postgresql: {login: mesh_app_b}", "postgresql.active_login", "mesh_app_b"),
+    ("small", "no_openid_provider_without_one", "other: 1", "access.oidc", None),
+    (
+        "small",
+        "openid_provider",
+        "mesh_oidc: {issuer: 'https://login.acme.example', audience: aimesh}",
+        "access.oidc",
+        {"role_claim": "roles", "issuer": "https://login.acme.example", "audience": "aimesh"},
+    ),
+    ("small", "no_request_limit", "mesh_requests_per_minute: 0", "access.requests_per_minute", 0),
     ("small", "rules_replace_the_default_ones", "mesh_policy_rules: []", "policy.rules", []),
     (
         "small",
@@ -130,6 +140,21 @@ def test_a_plain_users_mesh_lives_in_their_home(tmp_path: Path) -> None:
     assert plan["mesh"]["state_home"]["path"] == "/home/ada/.local/state/aimesh/local/state"
     assert plan["hosts"]["localhost"]["service"]["user"] == "ada"
     assert plan_of(tmp_path, LOCAL, controller=CONTROLLER)["mesh"]["paths"]["run"] == "/var/lib/aimesh-local/run"
+
+
+def test_of_a_key_ring_the_version_before_the_newest_is_planned_too(tmp_path: Path) -> None:
+    one = plan_of(tmp_path, BASELINE, secrets={"jwt_key": SecretState(1, "aa")})
+    assert "jwt_key_previous" not in one["secrets"]
+    two = plan_of(
+        tmp_path, BASELINE, secrets={"jwt_key": SecretState(2, "bb"), "jwt_key_previous": SecretState(1, "aa")}
+    )
+    assert two["secrets"]["jwt_key"] == {"store": "vault", "name": "jwt_key", "version": 2, "fingerprint": "bb"}
+    assert two["secrets"]["jwt_key_previous"] == {
+        "store": "vault",
+        "name": "jwt_key",
+        "version": 1,
+        "fingerprint": "aa",
+    }
 
 
 def test_without_a_version_the_newest_release_by_number_is_taken(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_no_secret_s_value_is_in_a_unit_or_in_any_world_readable_file(
 def test_every_variable_with_a_secret_names_a_credential_that_the_unit_loads(files: dict[str, RenderedFile]) -> None:
     for path in (path for path in files if path.startswith("/etc/systemd/system/aimesh-") and "@" in path):
         text = files[path].content or ""
-        named = set(re.findall(r'_FILE=%d/([^"]+)"', text))
+        named = set(re.findall(r"%d/([a-z_.]+)", text))
         loaded = dict(re.findall(r"^LoadCredential=([^:]+):(.+)$", text, re.MULTILINE))
         assert named == set(loaded), path
         assert set(loaded.values()) <= set(files)
@@ -96,6 +96,46 @@ def test_each_service_gets_only_the_keys_it_works_with(files: dict[str, Rendered
         assert "session_key" not in text
         assert "federation_key" not in text
         assert "db_owner_password" not in text
+
+
+def test_only_the_registry_can_decrypt_credentials(files: dict[str, RenderedFile]) -> None:
+    assert '"MESH_ENCRYPTION_KEY_FILES=%d/encryption_key"' in unit(files, "aimesh-registry@a")
+    for other in ("api-gateway", "telemetry", "policy", "federation", "ui"):
+        assert "encryption_key" not in unit(files, f"aimesh-{other}@a")
+
+
+def test_a_rotated_key_ring_is_loaded_newest_first_with_the_version_before(plan: dict[str, Any]) -> None:
+    plan["secrets"]["jwt_key_previous"] = plan["secrets"]["jwt_key"]
+    text = unit(rendered(plan, "vm1"), "aimesh-telemetry@a")
+    assert '"MESH_JWT_KEY_FILES=%d/jwt_key:%d/jwt_key_previous"' in text
+    assert f"LoadCredential=jwt_key_previous:{CREDENTIALS}jwt_key_previous" in text
+
+
+def test_an_openid_provider_reaches_every_service_and_none_is_named_without_one(plan: dict[str, Any]) -> None:
+    assert "MESH_OIDC_" not in unit(rendered(plan, "vm1"), "aimesh-registry@a")
+    plan["access"]["oidc"] = {"issuer": "https://login.acme.example", "audience": "aimesh", "role_claim": "groups"}
+    text = unit(rendered(plan, "vm1"), "aimesh-registry@a")
+    for line in (
+        "MESH_OIDC_ISSUER=https://login.acme.example",
+        "MESH_OIDC_AUDIENCE=aimesh",
+        "MESH_OIDC_ROLE_CLAIM=groups",
+    ):
+        assert f'"{line}"' in text
+
+
+def test_the_operators_command_names_files_and_holds_no_secret(files: dict[str, RenderedFile]) -> None:
+    command = files["/usr/local/sbin/aimesh"]
+    assert command.mode == "0755"
+    text = command.content or ""
+    assert f"export MESH_ENCRYPTION_KEY_FILES={CREDENTIALS}encryption_key\n" in text
+    assert text.endswith('exec /opt/aimesh/releases/1.0.0+0123abcd/venv/bin/mesh "$@"\n')
+    assert "canary" not in text
+
+
+def test_only_the_first_app_host_has_the_operators_command(two_hosts: dict[str, Any]) -> None:
+    two_hosts["hosts"]["node3"] = {**two_hosts["hosts"]["node1"], "address": "192.0.2.13", "roles": ["app"]}
+    assert "/usr/local/sbin/aimesh" in rendered(two_hosts, "node1")
+    assert "/usr/local/sbin/aimesh" not in rendered(two_hosts, "node3")
 
 
 def test_tokens_are_handed_over_as_hashes(files: dict[str, RenderedFile]) -> None:

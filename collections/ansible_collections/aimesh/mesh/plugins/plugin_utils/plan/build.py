@@ -33,10 +33,16 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import (
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings, read_settings
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.stores import plan_postgresql, plan_redis
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.topology import MeshHost, find_hosts
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base import SECRET_NAMES
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base import (
+    KEY_RINGS,
+    SECRET_NAMES,
+    previous,
+)
 
 NAMESPACE = "aimesh-verify"
 PROBE_TIMEOUT_S = 3
+ROLE_CLAIM = "roles"
+RETENTION_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,12 @@ def _document(
         ),
         "redis": plan_redis(settings, profile, platform, systems[cache.name], hosts, data_dirs[1], problems),
         "secrets": _secrets(inputs, basics),
+        "access": {
+            "oidc": {"role_claim": ROLE_CLAIM} | site["mesh_oidc"] if site["mesh_oidc"] else None,
+            "requests_per_minute": site["mesh_requests_per_minute"],
+        },
+        "registry": {"mcp_servers": [dict(server) for server in site["mesh_mcp_servers"]]},
+        "telemetry": {"retention_days": site["mesh_telemetry"].get("retention_days", RETENTION_DAYS)},
         "policy": {"rules": [dict(rule) for rule in site["mesh_policy_rules"]]},
         "federation": {"peers": [dict(peer) for peer in site["mesh_federation_peers"]]},
         "minima": dict(profile.minima),
@@ -210,10 +222,12 @@ def _host(
 
 
 def _secrets(inputs: PlanInputs, basics: Basics) -> dict[str, dict[str, Any]]:
-    found = {name: inputs.secrets.get(name, SecretState()) for name in SECRET_NAMES}
+    found = {name: (name, inputs.secrets.get(name, SecretState())) for name in SECRET_NAMES}
+    rings = {previous(name): name for name in KEY_RINGS}
+    found |= {entry: (name, inputs.secrets[entry]) for entry, name in rings.items() if entry in inputs.secrets}
     return {
-        name: {"store": basics.store, "name": name, "version": state.version, "fingerprint": state.fingerprint}
-        for name, state in found.items()
+        entry: {"store": basics.store, "name": name, "version": state.version, "fingerprint": state.fingerprint}
+        for entry, (name, state) in found.items()
     }
 
 

@@ -21,10 +21,12 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_source import find_releases
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.repository import repository_root
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
+    KEY_RINGS,
     SECRET_NAMES,
     SecretStore,
     SecretStoreError,
     open_store,
+    previous,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.service_account import (
     ServiceAccountError,
@@ -128,11 +130,21 @@ def _secrets(
     store: SecretStore | None = None
     try:
         store = open_store(basics.store, loader=loader, inventory_dir=inventory_dir, state_dir=basics.state)
-        return store, {name: _state(store, name) for name in SECRET_NAMES}, None
+        return store, _states(store), None
     except SecretStoreError as error:
         return store, {}, str(error)
 
 
-def _state(store: SecretStore, name: str) -> SecretState:
-    versions = store.list_versions(name)
-    return SecretState(max(versions), store.fingerprint(name)) if versions else SecretState()
+def _states(store: SecretStore) -> dict[str, SecretState]:
+    """The newest version of every secret, and of a key ring the one before it where there is one."""
+    states = {}
+    for name in SECRET_NAMES:
+        versions = store.list_versions(name)
+        states[name] = _state(store, name, versions[-1]) if versions else SecretState()
+        if name in KEY_RINGS and len(versions) > 1:
+            states[previous(name)] = _state(store, name, versions[-2])
+    return states
+
+
+def _state(store: SecretStore, name: str, version: int) -> SecretState:
+    return SecretState(version, store.fingerprint(name, version))

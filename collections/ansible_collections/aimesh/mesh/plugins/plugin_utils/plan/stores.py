@@ -13,6 +13,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import S
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.topology import MeshHost
 
 POSTGRESQL_MINIMUM = "14"
+LOGINS = ("mesh_app_a", "mesh_app_b")
+"""Two database logins with the same rights: one in use, the other free to get a new password."""
 CONNECTION_MARGIN = 20
 """Connections kept free for migrations, backups, monitoring and people."""
 MEMORY_SETTINGS = ("shared_buffers", "effective_cache_size", "work_mem", "maintenance_work_mem")
@@ -62,8 +64,8 @@ def plan_postgresql(
         "cluster": "mesh",
         "database": "mesh_registry",
         "owner": "mesh",
-        "logins": ["mesh_app_a", "mesh_app_b"],
-        "active_login": "mesh_app_a",
+        "logins": list(LOGINS),
+        "active_login": own.get("login", LOGINS[0]),
         "data_dir": data_dir or f"/var/lib/postgresql/{version}/mesh",
         "listen": listen,
         "allow": allow,

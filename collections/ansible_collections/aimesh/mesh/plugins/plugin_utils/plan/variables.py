@@ -89,10 +89,29 @@ RULE = OneOf(
         ),
     },
 )
-PEER = Fields(
-    {"name": Text(NAME_RULE, NAME_PATTERN), "url": Text("an http or https URL", r"https?://[^\s/?#@]+(/[^\s?#]*)?")},
-    ("name", "url"),
+URL = Text("an http or https URL", r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+PEER = Fields({"name": Text(NAME_RULE, NAME_PATTERN), "url": URL}, ("name", "url"))
+OIDC = Fields(
+    {
+        "issuer": URL,
+        "audience": Text("the audience that tokens must name, 1 to 200 characters without spaces", r"\S+"),
+        "role_claim": Text("the name of a claim, with dots for nested ones", r"[A-Za-z0-9_:/.-]+"),
+    },
+    ("issuer", "audience"),
 )
+MCP_REMOTE = Fields({"type": Choice(("streamable-http", "sse")), "url": URL}, ("type", "url"))
+MCP_SERVER = Fields(
+    {
+        "name": Text("a reverse-DNS name as com.example/weather", r"[A-Za-z0-9.-]+/[A-Za-z0-9._-]+"),
+        "title": Text("a text of 1 to 100 characters", longest=100),
+        "description": Text("a text of 1 to 100 characters", longest=100),
+        "version": Text("a version of 1 to 100 characters without spaces", r"[^\s^~*<>=]+", 100),
+        "websiteUrl": URL,
+        "remotes": ListOf(MCP_REMOTE),
+    },
+    ("name", "description", "version"),
+)
+"""The part of the MCP registry's server.json that a mesh serves; its keys are spelled as there."""
 DEFAULT_RULES: list[dict[str, Any]] = [
     {
         "id": "prompt-injection",
@@ -253,8 +272,16 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_postgresql",
-        Fields({"port": PORT, "replicas": Integer(0, 8), "settings": SETTING}),
-        "PostgreSQL: port, read replicas, and settings on top of the size's tuning.",
+        Fields(
+            {
+                "port": PORT,
+                "replicas": Integer(0, 8),
+                "login": Choice(("mesh_app_a", "mesh_app_b")),
+                "settings": SETTING,
+            }
+        ),
+        "PostgreSQL: port, read replicas, which of its two logins the services use, and settings on top of the size's "
+        "tuning.",
         "{port: 5433, settings: {work_mem: 16MB}}",
         {},
         "`{}`: port 5432 (15432 embedded), tuned for the size",
@@ -287,6 +314,41 @@ VARIABLES: tuple[Variable, ...] = (
         group="Parts",
     ),
     Variable(
+        "mesh_oidc",
+        OIDC,
+        "OpenID provider whose access tokens the mesh takes: its issuer, the audience that tokens must name, and the "
+        "claim that holds admin, operator or reader.",
+        "{issuer: 'https://login.acme.example', audience: aimesh}",
+        default_text="none",
+        group="Parts",
+    ),
+    Variable(
+        "mesh_requests_per_minute",
+        Integer(0, 10_000_000),
+        "Requests that one caller may make per minute, over all replicas; 0 is no limit.",
+        "1200",
+        6000,
+        group="Parts",
+    ),
+    Variable(
+        "mesh_mcp_servers",
+        ListOf(MCP_SERVER),
+        "MCP servers that the registry shows, in the words of the MCP registry's server.json.",
+        "[{name: com.acme/weather, description: Weather, version: '1.0.0', "
+        "remotes: [{type: streamable-http, url: 'https://mcp.acme.example/mcp'}]}]",
+        [],
+        group="Parts",
+    ),
+    Variable(
+        "mesh_telemetry",
+        Fields({"retention_days": Integer(1, 3650)}),
+        "How many days raw samples are kept; the hourly figures made from them stay.",
+        "{retention_days: 30}",
+        {},
+        "`{retention_days: 30}`",
+        group="Parts",
+    ),
+    Variable(
         "mesh_backup",
         Fields({"schedule": Cron(), "retention_days": Integer(1, 3650)}),
         "When backups are made, and for how long they are kept.",
@@ -306,11 +368,12 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_thresholds",
-        Fields({"error_ratio": Number(0, 1), "latency_p95_s": Number(0.001, 60)}),
-        "Where alerts and verification draw the line: share of failed requests, 95th percentile of latency in seconds.",
+        Fields({"error_ratio": Number(0, 1), "latency_p95_s": Number(0.001, 60), "agent_stale_s": Integer(1, 86400)}),
+        "Where alerts and verification draw the line: share of failed requests, 95th percentile of latency in seconds, "
+        "seconds without a heartbeat after which an agent is stale.",
         "{latency_p95_s: 0.25}",
         {},
-        "`{error_ratio: 0.05, latency_p95_s: 0.5}`",
+        "`{error_ratio: 0.05, latency_p95_s: 0.5, agent_stale_s: 90}`",
         group="Promises",
     ),
     Variable(

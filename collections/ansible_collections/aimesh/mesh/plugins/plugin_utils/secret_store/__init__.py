@@ -8,16 +8,19 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base import (
     FINGERPRINT_KEY,
+    KEY_RINGS,
     SECRET_NAMES,
     MissingSecretError,
     SecretStore,
     SecretStoreError,
     generate,
     keyed_fingerprint,
+    previous,
 )
 
 __all__ = [
     "FINGERPRINT_KEY",
+    "KEY_RINGS",
     "SECRET_NAMES",
     "MissingSecretError",
     "SecretStore",
@@ -26,6 +29,7 @@ __all__ = [
     "keyed_fingerprint",
     "open_store",
     "open_store_of",
+    "previous",
     "resolve_secrets",
 ]
 

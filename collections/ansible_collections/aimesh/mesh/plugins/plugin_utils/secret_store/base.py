@@ -20,8 +20,19 @@ SECRET_NAMES = (
     "admin_token",
     "session_key",
     "federation_key",
+    "jwt_key",
+    "encryption_key",
 )
 """Every secret a mesh needs."""
+KEY_RINGS = ("jwt_key", "encryption_key")
+"""Secrets whose version before the newest one goes on working: what was signed or encrypted with it is still about."""
+
+
+def previous(name: str) -> str:
+    """How a plan calls the version before the newest one of a key ring."""
+    return f"{name}_previous"
+
+
 MINIMUM_LENGTH = 32
 """Characters; shorter secrets are refused, whoever wrote them."""
 

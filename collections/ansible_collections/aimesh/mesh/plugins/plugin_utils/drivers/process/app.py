@@ -9,8 +9,11 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environmen
     TOKEN_SUBJECTS,
     TOKENS,
     Locations,
-    login_secret,
+    command_script,
+    credential_names,
     migration_environment,
+    operator_credentials,
+    operator_environment,
     service_credentials,
     service_environment,
 )
@@ -32,14 +35,16 @@ PLAIN = {"LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONDONTW
 
 def files(plan: Plan, host: str, layout: Layout) -> list[File]:
     """Everything that the services load."""
-    secrets = [OWNER_CREDENTIAL, login_secret(plan["postgresql"]["active_login"])]
-    secrets += ["redis_password", "service_token", "session_key", "federation_key"]
+    secrets = [name for name in credential_names(operator_credentials(plan)) if name != TOKENS]
+    where = _locations(layout)
     return [
-        *(_credential(layout, name) for name in secrets),
+        *(_credential(layout, name) for name in (OWNER_CREDENTIAL, *secrets)),
         _tokens(layout),
-        _document(layout, policy_file(layout), plan["policy"]),
-        _document(layout, peers_file(layout), plan["federation"]["peers"]),
+        _document(layout, where.policy, plan["policy"]),
+        _document(layout, where.peers, plan["federation"]["peers"]),
+        _document(layout, where.mcp_servers, plan["registry"]["mcp_servers"]),
         _migration(plan, host, layout),
+        _command(plan, host, layout),
         *(program_file(layout, _program(plan, layout, instance)) for instance in instances_on(plan, host)),
     ]
 
@@ -58,12 +63,14 @@ def mesh_command(plan: Plan, layout: Layout) -> str:
     return f"{layout.releases}/{plan['release']['id']}/venv/bin/mesh"
 
 
-def policy_file(layout: Layout) -> str:
-    return f"{layout.config}/policy.json"
-
-
-def peers_file(layout: Layout) -> str:
-    return f"{layout.config}/peers.json"
+def _locations(layout: Layout) -> Locations:
+    folder = layout.config
+    return Locations(
+        layout.credential,
+        policy=f"{folder}/policy.json",
+        peers=f"{folder}/peers.json",
+        mcp_servers=f"{folder}/mcp_registry.json",
+    )
 
 
 def job_file(layout: Layout) -> str:
@@ -71,20 +78,20 @@ def job_file(layout: Layout) -> str:
 
 
 def _program(plan: Plan, layout: Layout, instance: dict[str, Any]) -> ProgramSpec:
-    where = Locations(credential=layout.credential, policy=policy_file(layout), peers=peers_file(layout))
     return ProgramSpec(
         name=instance["unit"],
         argv=(mesh_command(plan, layout), instance["service"]),
         directory=layout.run,
-        environment=_process_environment(layout) | service_environment(plan, instance, where),
+        environment=_process_environment(layout) | service_environment(plan, instance, _locations(layout)),
         stop_wait_s=int(plan["services"][instance["service"]]["drain_s"]) + DRAIN_MARGIN_S,
     )
 
 
 def _unit(plan: Plan, layout: Layout, instance: dict[str, Any], release: str) -> Unit:
-    service, name = instance["service"], instance["unit"]
-    credentials = [layout.credential(name) for name in service_credentials(plan, service).values()]
-    own = {"policy": [policy_file(layout)], "federation": [peers_file(layout)]}.get(service, [])
+    service, name, where = instance["service"], instance["unit"], _locations(layout)
+    credentials = [layout.credential(name) for name in credential_names(service_credentials(plan, service))]
+    loaded = {"policy": where.policy, "federation": where.peers, "registry": where.mcp_servers}
+    own = [loaded[service]] if service in loaded else []
     url = f"http://{instance['bind']}:{instance['port']}/health"
     return Unit(
         name=name,
@@ -98,6 +105,12 @@ def _migration(plan: Plan, host: str, layout: Layout) -> File:
     environment = _process_environment(layout) | migration_environment(plan, host, layout.credential)
     text = job_text(layout, (mesh_command(plan, layout), "migrate"), environment)
     return File(path=job_file(layout), text=text, owner=layout.root, group=layout.root, mode="0600")
+
+
+def _command(plan: Plan, host: str, layout: Layout) -> File:
+    environment = operator_environment(plan, host, _locations(layout))
+    text = command_script(mesh_command(plan, layout), environment)
+    return File(path=f"{layout.run}/aimesh", text=text, owner=layout.root, group=layout.root, mode="0755")
 
 
 def _process_environment(layout: Layout) -> dict[str, str]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import (
     TOKEN_SUBJECTS,
     TOKENS,
     Locations,
+    command_script,
+    credential_names,
     migration_environment,
+    operator_credentials,
+    operator_environment,
     service_credentials,
     service_environment,
 )
@@ -34,6 +39,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import (
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, hosts_with_role, instances_on
 
 MIGRATE = "aimesh-migrate"
+COMMAND = "/usr/local/sbin/aimesh"
+"""The mesh's own command, for operators on the first app host."""
 STOP_MARGIN_S = 5
 """A unit is killed this long after its drain should have ended."""
 
@@ -50,13 +57,13 @@ TOKENS_TEMPLATE = """\
 def render(plan: Plan, host: str) -> Part:
     instances = instances_on(plan, host)
     migrates = hosts_with_role(plan, "app")[0] == host
-    credentials = {name for each in instances for name in service_credentials(plan, each["service"]).values()}
+    credentials = {name for each in instances for name in credential_names(service_credentials(plan, each["service"]))}
     if migrates:
-        credentials.add("db_owner_password")
-    files = [*(_credential(plan, name) for name in sorted(credentials)), _policy(plan), _peers(plan)]
+        credentials |= {"db_owner_password", *credential_names(operator_credentials(plan))}
+    files = [*(_credential(plan, name) for name in sorted(credentials)), *_documents(plan)]
     units = []
     if migrates:
-        files.append(_migrate_file(plan, host))
+        files += [_migrate_file(plan, host), _command(plan, host)]
         units.append(_migrate_unit(plan))
     for instance in instances:
         files.append(_instance_file(plan, instance))
@@ -89,12 +96,31 @@ def _credential(plan: Plan, name: str) -> File:
     return File(path, inline=f"{{{{ secrets.{name} }}}}", secrets=(name,), mode="0600")
 
 
-def _policy(plan: Plan) -> File:
-    return File(config(plan, "policy.json"), inline="{{ plan.policy | to_json(2) }}\n")
+def _documents(plan: Plan) -> list[File]:
+    where = _locations(plan, _in_unit)
+    return [
+        File(where.policy, inline="{{ plan.policy | to_json(2) }}\n"),
+        File(where.peers, inline="{{ plan.federation.peers | to_json(2) }}\n"),
+        File(where.mcp_servers, inline="{{ plan.registry.mcp_servers | to_json(2) }}\n"),
+    ]
 
 
-def _peers(plan: Plan) -> File:
-    return File(config(plan, "peers.json"), inline="{{ plan.federation.peers | to_json(2) }}\n")
+def _locations(plan: Plan, credential: Callable[[str], str]) -> Locations:
+    return Locations(
+        credential,
+        policy=config(plan, "policy.json"),
+        peers=config(plan, "peers.json"),
+        mcp_servers=config(plan, "mcp_registry.json"),
+    )
+
+
+def _command(plan: Plan, host: str) -> File:
+    where = _locations(plan, lambda name: _credential_path(plan, name))
+    return File(COMMAND, text=command_script(_program(plan), operator_environment(plan, host, where)), mode="0755")
+
+
+def _program(plan: Plan) -> str:
+    return f"{plan['mesh']['paths']['releases']}/{plan['release']['id']}/venv/bin/mesh"
 
 
 def _in_unit(name: str) -> str:
@@ -106,16 +132,16 @@ def _assignments(environment: dict[str, str]) -> list[str]:
     """`Environment=` values; `%d` stays a specifier in the paths of credentials and nowhere else."""
     lines = []
     for name, value in sorted(environment.items()):
-        text = "%d/" + quoted(value.removeprefix("%d/")) if value.startswith("%d/") else quoted(value)
+        paths = value.split(":") if value.startswith("%d/") else []
+        text = ":".join("%d/" + quoted(path.removeprefix("%d/")) for path in paths) or quoted(value)
         lines.append(f'"{name}={text}"')
     return lines
 
 
 def _unit_values(plan: Plan, environment: dict[str, str], credentials: list[str], command: str) -> dict[str, Any]:
-    program = f"{plan['mesh']['paths']['releases']}/{plan['release']['id']}/venv/bin/mesh"
     return {
         "user": USER,
-        "command": f"{program} {command}",
+        "command": f"{_program(plan)} {command}",
         "environment": _assignments(environment),
         "credentials": [(name, _credential_path(plan, name)) for name in sorted(credentials)],
     }
@@ -123,11 +149,10 @@ def _unit_values(plan: Plan, environment: dict[str, str], credentials: list[str]
 
 def _instance_file(plan: Plan, instance: dict[str, Any]) -> File:
     service = plan["services"][instance["service"]]
-    where = Locations(_in_unit, policy=config(plan, "policy.json"), peers=config(plan, "peers.json"))
     values = _unit_values(
         plan,
-        service_environment(plan, instance, where),
-        list(service_credentials(plan, instance["service"]).values()),
+        service_environment(plan, instance, _locations(plan, _in_unit)),
+        credential_names(service_credentials(plan, instance["service"])),
         instance["service"],
     )
     values |= {
@@ -140,12 +165,12 @@ def _instance_file(plan: Plan, instance: dict[str, Any]) -> File:
 
 
 def _instance_unit(plan: Plan, instance: dict[str, Any]) -> Unit:
-    credentials = service_credentials(plan, instance["service"]).values()
+    credentials = credential_names(service_credentials(plan, instance["service"]))
+    where = _locations(plan, _in_unit)
+    documents = {"policy": where.policy, "federation": where.peers, "registry": where.mcp_servers}
     loaded = [_credential_path(plan, name) for name in sorted(credentials)]
-    if instance["service"] == "policy":
-        loaded.append(config(plan, "policy.json"))
-    if instance["service"] == "federation":
-        loaded.append(config(plan, "peers.json"))
+    if instance["service"] in documents:
+        loaded.append(documents[instance["service"]])
     release = plan["release"]["id"]
     return Unit(
         name=instance["unit"],
