@@ -73,6 +73,7 @@ class Settings:
     public_url: str = ""
     mcp_registry_file: str | None = None
     agent_stale_after: float = 90.0
+    peer_stale_after: float = 300.0
     sample_retention_days: int = 30
     peers_file: str | None = None
     policy_file: str | None = None
@@ -122,6 +123,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         public_url=(env.get("MESH_PUBLIC_URL") or _urls(env)["api-gateway"]).rstrip("/"),
         mcp_registry_file=env.get("MESH_MCP_REGISTRY_FILE") or None,
         agent_stale_after=_decimal(env, "MESH_AGENT_STALE_SECONDS", 90.0),
+        peer_stale_after=_decimal(env, "MESH_PEER_STALE_SECONDS", 300.0),
         sample_retention_days=_integer(env, "MESH_SAMPLE_RETENTION_DAYS", 30, 1, 3650),
         peers_file=env.get("MESH_PEERS_FILE") or None,
         policy_file=_policy_file(env, service),

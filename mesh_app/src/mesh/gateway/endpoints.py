@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint
+from mesh.core.conditional import content_tag, tagged_response
+from mesh.core.http import Call, Endpoint, Operation, Parameter
+from mesh.core.identity import Access
 from mesh.core.runtime import Runtime
 from mesh.core.upstream import Upstreams
 from mesh.federation import api as federation
 from mesh.gateway.graphql import GRAPHQL_GET, GRAPHQL_POST, GraphQL
 from mesh.policy import api as policy
 from mesh.registry import api as registry
+from mesh.registry.agent_card import mesh_card
 from mesh.telemetry import api as telemetry
 
 _FORWARDED = ("content-type", "accept", "idempotency-key", "if-match", "if-none-match", "traceparent", "tracestate")
-_RETURNED = ("content-type", "location", "etag", "retry-after", "idempotent-replayed")
+_RETURNED = ("content-type", "location", "etag", "retry-after", "idempotent-replayed", "cache-control")
 _FORWARDS = {
     "registry": registry.OPERATIONS,
     "policy": policy.OPERATIONS,
@@ -26,6 +31,16 @@ _FORWARDS = {
     "federation": federation.OPERATIONS,
 }
 """What goes to which service: all that its `api.py` lists."""
+
+CARD = Operation(
+    "GET",
+    "/.well-known/agent-card.json",
+    Access.OPEN,
+    summary="The mesh's own A2A agent card.",
+    answer=dict[str, Any],
+    parameters=(Parameter("If-None-Match", str, "304 while this is the ETag.", "header"),),
+    also=(304,),
+)
 
 
 def endpoints(runtime: Runtime) -> list[Endpoint]:
@@ -36,7 +51,12 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
         for service, operations in _FORWARDS.items()
         for operation in operations
     ]
-    return [*proxied, GRAPHQL_POST.by(graphql.post), GRAPHQL_GET.by(graphql.get)]
+    card = msgspec.json.encode(mesh_card(runtime.settings))
+
+    async def own_card(call: Call) -> Response:
+        return tagged_response(call.request, card, content_tag(card), Cache_Control="public, max-age=300")
+
+    return [*proxied, CARD.by(own_card), GRAPHQL_POST.by(graphql.post), GRAPHQL_GET.by(graphql.get)]
 
 
 def _proxy(upstreams: Upstreams, service: str) -> Callable[[Call], Awaitable[Response]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from mesh.core.http import Operation, Parameter
 from mesh.core.identity import Access
 from mesh.core.paging import CURSOR, LIMIT, NAMESPACE, Count
 from mesh.registry import credential_api
-from mesh.registry.model import AgentPatch, NewAgent
+from mesh.registry.model import STATUSES, AgentPatch, Heartbeat, NewAgent
 
 
 class AgentAnswer(msgspec.Struct):
@@ -30,11 +32,43 @@ class AgentAnswer(msgspec.Struct):
     version: int
     created_at: datetime
     updated_at: datetime
+    status: Literal["registered", "active", "degraded", "stale"]
+    status_message: str | None
+    last_seen_at: datetime | None
+    deleted: bool | UnsetType = UNSET
+    deleted_at: datetime | UnsetType = UNSET
 
 
 class AgentPage(msgspec.Struct):
+    """`more` comes with `updated_since`: whether the next page is there at once."""
+
     items: list[AgentAnswer]
     next_cursor: str | None
+    more: bool | UnsetType = UNSET
+
+
+class HeartbeatAnswer(msgspec.Struct):
+    id: str
+    status: Literal["active", "degraded"]
+    seen_at: datetime
+    stale_after_s: float
+
+
+class McpServer(msgspec.Struct):
+    """`server` is a server.json of the MCP registry."""
+
+    server: dict[str, Any]
+    meta: dict[str, Any] = msgspec.field(name="_meta")
+
+
+class McpMetadata(msgspec.Struct):
+    count: int
+    next_cursor: str | UnsetType = msgspec.field(name="nextCursor", default=UNSET)
+
+
+class McpServers(msgspec.Struct):
+    servers: list[McpServer]
+    metadata: McpMetadata
 
 
 _ORIGIN = Parameter("origin", str, "A peer's name, or `all`; default: this mesh.")
@@ -42,10 +76,20 @@ _FILTERS = (
     NAMESPACE,
     Parameter("type"),
     Parameter("vendor"),
+    Parameter("model"),
+    Parameter("tag"),
+    Parameter("status", Literal[STATUSES]),
     Parameter("q", str, "Text in the name, the description or the model."),
     _ORIGIN,
 )
 _KEY = Parameter("Idempotency-Key", str, "The same key with the same body makes one agent only.", "header")
+_SINCE = Parameter(
+    "updated_since",
+    datetime,
+    "All changes since then in their order, tombstones included; `next_cursor` goes on from there at any later time.",
+)
+_IF_MATCH = Parameter("If-Match", str, "Only if the agent still has this ETag.", "header")
+_IF_NONE_MATCH = Parameter("If-None-Match", str, "304 while this is the ETag.", "header")
 
 CREATE = Operation(
     "POST",
@@ -64,7 +108,7 @@ LIST = Operation(
     Access.READ,
     summary="Agents that fit, page by page.",
     answer=AgentPage,
-    parameters=(*_FILTERS, LIMIT, CURSOR),
+    parameters=(*_FILTERS, _SINCE, LIMIT, CURSOR),
 )
 COUNT = Operation(
     "GET",
@@ -75,7 +119,13 @@ COUNT = Operation(
     parameters=_FILTERS,
 )
 READ = Operation(
-    "GET", "/api/v1/agents/{id}", Access.READ, summary="One agent.", answer=AgentAnswer, parameters=(_ORIGIN,)
+    "GET",
+    "/api/v1/agents/{id}",
+    Access.READ,
+    summary="One agent.",
+    answer=AgentAnswer,
+    parameters=(_ORIGIN, _IF_NONE_MATCH),
+    also=(304,),
 )
 PATCH = Operation(
     "PATCH",
@@ -84,8 +134,66 @@ PATCH = Operation(
     summary="Change what is given, keep the rest.",
     body=AgentPatch,
     answer=AgentAnswer,
-    errors=(409,),
+    parameters=(_IF_MATCH,),
+    errors=(409, 412),
 )
-DELETE = Operation("DELETE", "/api/v1/agents/{id}", Access.WRITE, 204, summary="Remove an agent.")
+DELETE = Operation(
+    "DELETE",
+    "/api/v1/agents/{id}",
+    Access.WRITE,
+    204,
+    summary="Remove an agent.",
+    parameters=(_IF_MATCH,),
+    errors=(412,),
+)
+HEARTBEAT = Operation(
+    "POST",
+    "/api/v1/agents/{id}/heartbeat",
+    Access.WRITE,
+    summary="An agent lives; the body may be left out.",
+    body=Heartbeat,
+    answer=HeartbeatAnswer,
+)
+CARD = Operation(
+    "GET",
+    "/api/v1/agents/{id}/.well-known/agent-card.json",
+    Access.READ,
+    summary="The A2A agent card of an agent that has an endpoint.",
+    answer=dict[str, Any],
+    parameters=(_ORIGIN, _IF_NONE_MATCH),
+    also=(304,),
+)
+MCP_SERVERS = Operation(
+    "GET",
+    "/v0.1/servers",
+    Access.READ,
+    summary="MCP servers, in the shape of the MCP registry.",
+    answer=McpServers,
+    parameters=(
+        Parameter("search", str, "Text in the name, the title or the description."),
+        Parameter("updated_since", datetime),
+        Parameter("version", str, "`latest`, or one version."),
+        LIMIT,
+        CURSOR,
+    ),
+)
+MCP_VERSIONS = Operation(
+    "GET",
+    "/v0.1/servers/{name:path}/versions",
+    Access.READ,
+    summary="All versions of an MCP server, the newest first.",
+    answer=McpServers,
+)
+MCP_VERSION = Operation(
+    "GET",
+    "/v0.1/servers/{name:path}/versions/{version}",
+    Access.READ,
+    summary="One version of an MCP server, or `latest`.",
+    answer=McpServer,
+)
 
-OPERATIONS = (CREATE, LIST, COUNT, READ, PATCH, DELETE, *credential_api.FORWARDED)
+OPERATIONS = (
+    *(CREATE, LIST, COUNT, READ, PATCH, DELETE, HEARTBEAT, CARD),
+    *(MCP_SERVERS, MCP_VERSIONS, MCP_VERSION),
+    *credential_api.FORWARDED,
+)

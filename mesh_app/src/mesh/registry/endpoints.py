@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from starlette.responses import Response
 
+from mesh.core.changes import Place
+from mesh.core.conditional import content_tag, demanded_tags, tagged_response
 from mesh.core.http import Call, Endpoint, decode
-from mesh.core.paging import parse_limit, parse_uuid
+from mesh.core.paging import bad_cursor, iso, parse_limit, parse_time, parse_uuid
 from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.verify_records import verify_endpoints
 from mesh.registry import api
+from mesh.registry.agent_card import agent_card
 from mesh.registry.credentials import credential_endpoints
 from mesh.registry.idempotency import IdempotencyKeys
-from mesh.registry.model import AgentPatch, NewAgent, agent_json
+from mesh.registry.mcp_endpoints import mcp_endpoints
+from mesh.registry.model import STATUSES, AgentPatch, Heartbeat, NewAgent, agent_json, etag, versions_of
 from mesh.registry.repository import AgentFilter, AgentRepository
+
+_FEED = "~"
+"""What a cursor of `updated_since` begins with; no other one can."""
+_CARD_FRESH = "max-age=60"
 
 
 def endpoints(runtime: Runtime) -> list[Endpoint]:
@@ -28,6 +37,9 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
         api.PATCH.by(agents.patch),
         api.DELETE.by(agents.delete),
         *credential_endpoints(runtime),
+        api.HEARTBEAT.by(agents.heartbeat),
+        api.CARD.by(agents.card),
+        *mcp_endpoints(runtime),
         *verify_endpoints("agents"),
     ]
 
@@ -35,7 +47,8 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
 class _Agents:
     def __init__(self, runtime: Runtime) -> None:
         self._mesh = runtime.settings.mesh
-        self._repository = AgentRepository(runtime.database)
+        self._stale_after = runtime.settings.agent_stale_after
+        self._repository = AgentRepository(runtime.database, runtime.settings)
         self._keys = IdempotencyKeys(runtime.cache)
 
     async def create(self, call: Call) -> Response:
@@ -61,36 +74,75 @@ class _Agents:
         return await self._repository.create(agent)
 
     def _created(self, row: Any, headers: dict[str, str] | None = None) -> Response:
-        location = {"Location": f"/api/v1/agents/{row['id']}", "ETag": _etag(row)}
+        location = {"Location": f"/api/v1/agents/{row['id']}", "ETag": etag(row)}
         return json_response(agent_json(row, self._mesh), 201, {**location, **(headers or {})})
 
     async def list(self, call: Call) -> Response:
+        cursor = call.query("cursor") or ""
+        if call.query("updated_since") or cursor.startswith(_FEED):
+            return await self._changes(call, cursor)
         wanted, limit = self._filter(call), parse_limit(call.query("limit"))
-        rows, cursor = await self._repository.page(wanted, limit, call.query("cursor"))
-        return json_response({"items": [agent_json(row, self._mesh) for row in rows], "next_cursor": cursor})
+        rows, following = await self._repository.page(wanted, limit, cursor)
+        return json_response({"items": [agent_json(row, self._mesh) for row in rows], "next_cursor": following})
+
+    async def _changes(self, call: Call, cursor: str) -> Response:
+        for name in ("type", "vendor", "model", "tag", "status", "q"):
+            if call.query(name):
+                raise ProblemError(400, f"{name} and updated_since do not go together: an agent may come to fit later.")
+        if self._origin(call.query("origin")) != "":
+            raise ProblemError(400, "updated_since tells of this mesh's own agents; ask each peer for its own.")
+        since = parse_time("updated_since", call.query("updated_since"))
+        if cursor and not cursor.startswith(_FEED):
+            raise bad_cursor()
+        place = Place.parse(cursor.removeprefix(_FEED)) if cursor else Place(since) if since else Place()
+        limit = parse_limit(call.query("limit"))
+        rows, following, more = await self._repository.changes(call.query("namespace"), place, limit)
+        items = [agent_json(row, self._mesh) for row in rows]
+        return json_response({"items": items, "next_cursor": _FEED + following.cursor(), "more": more})
 
     async def count(self, call: Call) -> Response:
         return json_response({"count": await self._repository.count(self._filter(call))})
 
     async def read(self, call: Call) -> Response:
-        origin = self._origin(call.query("origin"))
-        row = await self._repository.get(parse_uuid(call.path("id")), origin or "")
-        return json_response(agent_json(row, self._mesh), headers={"ETag": _etag(row)})
+        row = await self._row(call)
+        return tagged_response(call.request, msgspec.json.encode(agent_json(row, self._mesh)), etag(row))
+
+    async def card(self, call: Call) -> Response:
+        body = msgspec.json.encode(agent_card(await self._row(call)))
+        return tagged_response(call.request, body, content_tag(body), Cache_Control=_CARD_FRESH)
+
+    async def _row(self, call: Call) -> Any:
+        return await self._repository.get(parse_uuid(call.path("id")), self._origin(call.query("origin")) or "")
 
     async def patch(self, call: Call) -> Response:
-        row = await self._repository.patch(parse_uuid(call.path("id")), await call.decode(AgentPatch))
-        return json_response(agent_json(row, self._mesh), headers={"ETag": _etag(row)})
+        demanded = versions_of(demanded_tags(call.request))
+        row = await self._repository.patch(parse_uuid(call.path("id")), await call.decode(AgentPatch), demanded)
+        return json_response(agent_json(row, self._mesh), headers={"ETag": etag(row)})
 
     async def delete(self, call: Call) -> Response:
-        await self._repository.delete(parse_uuid(call.path("id")))
+        await self._repository.delete(parse_uuid(call.path("id")), versions_of(demanded_tags(call.request)))
         return Response(status_code=204)
 
+    async def heartbeat(self, call: Call) -> Response:
+        agent_id, body = parse_uuid(call.path("id")), await call.body()
+        beat = decode(body, Heartbeat) if body else Heartbeat()
+        seen = await self._repository.beat(agent_id, beat)
+        status = "active" if beat.status == "ok" else beat.status
+        answer = {"id": str(agent_id), "status": status, "seen_at": iso(seen), "stale_after_s": self._stale_after}
+        return json_response(answer)
+
     def _filter(self, call: Call) -> AgentFilter:
+        status = call.query("status")
+        if status is not None and status not in STATUSES:
+            raise ProblemError(400, f"status is {status[:64]!r}; allowed: {', '.join(STATUSES)}.")
         return AgentFilter(
             origin=self._origin(call.query("origin")),
             namespace=call.query("namespace"),
             type=call.query("type"),
             vendor=call.query("vendor"),
+            model=call.query("model"),
+            tag=call.query("tag"),
+            status=status,
             search=call.query("q"),
         )
 
@@ -99,7 +151,3 @@ class _Agents:
         if text is None or text == self._mesh:
             return ""
         return None if text == "all" else text
-
-
-def _etag(row: Any) -> str:
-    return f'"{row["version"]}"'
