@@ -25,6 +25,7 @@ LINTERS: dict[str, list[str]] = {
         ".cache/app-venv/bin/python",
         "mesh_app/src/mesh",
     ],
+    "migrations": ["python", "tools/migrations.py", "check"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "-q", "--profile", "production"],
 }
