@@ -13,7 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.binaries import Binaries, find_binaries
+from support.forge import JWT_KEYS
 from support.mesh import Mesh
+from support.oidc import AUDIENCE, OpenIdProvider
 from support.servers import PostgreSQL, Redis, as_unprivileged
 
 
@@ -84,6 +86,32 @@ def open_mesh(make_mesh: MakeMesh) -> Mesh:
 def closed_mesh(make_mesh: MakeMesh) -> Mesh:
     """All six services with MESH_AUTH on, shared; every test leaves it healthy."""
     return _running(make_mesh("closed", auth="on"))
+
+
+@pytest.fixture(scope="session")
+def provider(scratch: Path) -> Iterator[OpenIdProvider]:
+    """A real OpenID provider; a test that stops it or changes its keys uses one of its own."""
+    made = OpenIdProvider(scratch / "provider")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def guarded_mesh(make_mesh: MakeMesh, provider: OpenIdProvider) -> Mesh:
+    """Gateway, registry and UI that take every kind of credential, shared; the first JWT key signs, both verify."""
+    mesh = make_mesh("guarded", auth="on")
+    files = [mesh.directory / "jwt_key", mesh.directory / "jwt_key_before"]
+    for file, key in zip(files, JWT_KEYS, strict=True):
+        file.write_text(key + "\n")
+    mesh.extra = {
+        "MESH_JWT_KEY_FILES": ":".join(map(str, files)),
+        "MESH_OIDC_ISSUER": provider.issuer,
+        "MESH_OIDC_AUDIENCE": AUDIENCE,
+    }
+    mesh.migrate()
+    mesh.start("api-gateway", "registry", "ui")
+    return mesh
 
 
 def _running(mesh: Mesh) -> Mesh:

@@ -103,6 +103,7 @@ class Mesh:
         self.postgresql = postgresql
         self.redis = redis
         self.auth = auth
+        self.extra: dict[str, str] = {}
         self.database = f"mesh_{name}"
         self.ports = {service: free_port() for service in SERVICES}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -159,7 +160,7 @@ class Mesh:
         }
         for name in SERVICES:
             env[f"MESH_URL_{name.removeprefix('api-').upper()}"] = f"http://127.0.0.1:{self.ports[name]}"
-        return env
+        return env | self.extra
 
     def command(
         self, *arguments: str, env: dict[str, str] | None = None, timeout: float = 30
