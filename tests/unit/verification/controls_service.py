@@ -103,6 +103,11 @@ CONTROLS = [
     Control(
         "access.{subject}.refuses_anonymous", "any token", step("/api/v1/evaluate (wrong token)", status=200), "200"
     ),
+    Control(
+        "access.{subject}.refuses_anonymous", "unsigned", step("/api/v1/metrics (unsigned JWT)", status=202), "202"
+    ),
+    Control("access.{subject}.refuses_anonymous", "forged", step("/api/v1/peers (forged JWT)", status=200), "200"),
+    Control("access.{subject}.refuses_anonymous", "any key", step("/graphql (unknown API key)", status=200), "200"),
     Control("access.off.loopback_only", "open to all", listeners(everywhere(3000)), "0.0.0.0:3000", plan="local"),
     Control("harness.{subject}.clean", "left", step("count", json=LEFT), "1 records of run"),
     Control("harness.{subject}.clean", "forgotten run id", step("count", json=FORGOTTEN), "of no run"),
