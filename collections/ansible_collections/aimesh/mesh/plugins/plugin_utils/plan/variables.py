@@ -105,7 +105,7 @@ MCP_SERVER = Fields(
         "name": Text("a reverse-DNS name as com.example/weather", r"[A-Za-z0-9.-]+/[A-Za-z0-9._-]+"),
         "title": Text("a text of 1 to 100 characters", longest=100),
         "description": Text("a text of 1 to 100 characters", longest=100),
-        "version": Text("a version of 1 to 100 characters without spaces", r"[^\s^~*<>=]+", 100),
+        "version": Text("a version of 1 to 100 characters without spaces and slashes", r"[^\s/^~*<>=]+", 100),
         "websiteUrl": URL,
         "remotes": ListOf(MCP_REMOTE),
     },
