@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -59,6 +60,11 @@ def test_what_was_acknowledged_is_there_after_the_process_is_killed(mesh: Mesh) 
         ({"agent_id": "x"}, 422),
         ({**SAMPLE, "timestamp": "9999-12-31T23:59:59-12:00"}, 422),
         ({**SAMPLE, "timestamp": "yesterday"}, 422),
+        ({**SAMPLE, "timestamp": "2000-01-01T00:00:00Z"}, 422),
+        ({**SAMPLE, "timestamp": f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T00:00:00Z"}, 422),
+        ({**SAMPLE, "value": 1e291}, 422),
+        (b'{"agent_id": "x", "metric_type": "requests", "value": 1e999}', 422),
+        (b'{"agent_id": "x", "metric_type": "requests", "value": NaN}', 400),
         ([SAMPLE] * 5001, 413),
         (b"nonsense", 400),
     ],
@@ -69,13 +75,29 @@ def test_nothing_acceptable_is_answered_with_the_reason(mesh: Mesh, body: Any, s
     assert answer.json["detail"]
 
 
+def test_the_largest_values_leave_the_aggregate_whole(mesh: Mesh) -> None:
+    batch = [{**SAMPLE, "agent_id": "huge", "value": value} for value in (1e290, 1e290, -1e290, 0.0)]
+    assert mesh.call("POST", "telemetry", "/api/v1/metrics", batch).json["accepted"] == 4
+    found = aggregate(mesh, "huge")
+    assert (found["count"], found["sum"], found["min"], found["max"], found["avg"]) == (
+        4,
+        1e290,
+        -1e290,
+        1e290,
+        2.5e289,
+    )
+    assert mesh.call("GET", "telemetry", "/api/v1/metrics/series").status == 200
+
+
 def test_since_and_timestamp_bound_the_aggregate(mesh: Mesh) -> None:
-    for stamp, value in (("2026-01-01T00:00:00Z", 1), ("2026-01-02T01:00:00+01:00", 2)):
+    day = (datetime.now(UTC) - timedelta(days=3)).date()
+    for stamp, value in ((f"{day}T23:59:59Z", 1), (f"{day + timedelta(days=1)}T01:00:00+01:00", 2)):
         mesh.call(
             "POST", "telemetry", "/api/v1/metrics", {**SAMPLE, "agent_id": "since", "value": value, "timestamp": stamp}
         )
-    assert aggregate(mesh, "since", "&since=2026-01-02T00:00:00Z")["sum"] == 2
-    assert aggregate(mesh, "since", "&since=2026-01-02T00:00:00%2B00:00")["sum"] == 2
+    assert aggregate(mesh, "since")["sum"] == 3
+    assert aggregate(mesh, "since", f"&since={day + timedelta(days=1)}T00:00:00Z")["sum"] == 2
+    assert aggregate(mesh, "since", f"&since={day + timedelta(days=1)}T00:00:00%2B00:00")["sum"] == 2
     assert mesh.call("GET", "telemetry", "/api/v1/metrics/aggregate?since=soon").status == 400
 
 

@@ -66,14 +66,37 @@ class Series(msgspec.Struct):
     points: list[Point]
 
 
+class Rollup(msgspec.Struct):
+    """One hour of one metric type of one agent; percentiles are interpolated between neighbours."""
+
+    hour: datetime
+    namespace: str
+    agent_id: str
+    metric_type: str
+    count: int
+    sum: float
+    min: float
+    max: float
+    avg: float
+    p50: float
+    p95: float
+    p99: float
+
+
+class RollupPage(msgspec.Struct):
+    items: list[Rollup]
+    next_cursor: str | None
+
+
 _FILTERS = (
     NAMESPACE,
     Parameter("agent_id"),
     Parameter("metric_type"),
-    Parameter("run_id"),
     Parameter("since", datetime, "Only samples from this time on."),
 )
-_MINUTES = Parameter("minutes", Annotated[int, Meta(ge=1, le=10080)], "How far back; default 60.")
+_RUN = Parameter("run_id")
+LONGEST_SERIES = 366 * 24 * 60
+_MINUTES = Parameter("minutes", Annotated[int, Meta(ge=1, le=LONGEST_SERIES)], "How far back; default 60.")
 
 STORE = Operation(
     "POST",
@@ -90,7 +113,7 @@ LIST = Operation(
     Access.READ,
     summary="Samples that fit, the newest first.",
     answer=SamplePage,
-    parameters=(*_FILTERS, LIMIT, CURSOR),
+    parameters=(*_FILTERS, _RUN, LIMIT, CURSOR),
 )
 AGGREGATE = Operation(
     "GET",
@@ -98,7 +121,7 @@ AGGREGATE = Operation(
     Access.READ,
     summary="Count, sum, minimum, maximum and average of the samples that fit.",
     answer=Aggregate,
-    parameters=_FILTERS,
+    parameters=(*_FILTERS, _RUN),
 )
 SERIES = Operation(
     "GET",
@@ -109,4 +132,13 @@ SERIES = Operation(
     parameters=(_MINUTES,),
 )
 
-OPERATIONS = (STORE, LIST, AGGREGATE, SERIES)
+ROLLUPS = Operation(
+    "GET",
+    "/api/v1/metrics/rollups",
+    Access.READ,
+    summary="Hours that are over, with percentiles, the newest first; the harness's samples are in none.",
+    answer=RollupPage,
+    parameters=(*_FILTERS, Parameter("until", datetime, "Only hours before this time."), LIMIT, CURSOR),
+)
+
+OPERATIONS = (STORE, LIST, AGGREGATE, SERIES, ROLLUPS)

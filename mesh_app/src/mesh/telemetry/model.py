@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +12,9 @@ from mesh.core.fields import Namespace, RunId, Word
 from mesh.core.paging import iso
 
 MAXIMUM_BATCH = 5000
-EARLIEST, FUTURE = datetime(2000, 1, 1, tzinfo=UTC), timedelta(days=1)
+FUTURE = timedelta(days=1)
+LARGEST = 1e290
+"""Of a value; sums of larger ones could leave the range of a double, and one sample would spoil every aggregate."""
 
 
 class Sample(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,21 +36,28 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
 COLUMNS = ("namespace", "agent_id", "metric_type", "value", "run_id", "recorded_at", "received_at")
 
 
-def sort_out(raw: list[Any], run_id: str | None) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]]]:
+def sort_out(
+    raw: list[Any], run_id: str | None, now: datetime, earliest: datetime
+) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]]]:
     """Rows to store, and for each refused sample its index and what is wrong with it."""
-    rows, errors, now = [], [], datetime.now(UTC)
+    rows, errors = [], []
+    allowed = f"between {iso(earliest)} (older samples are not kept) and tomorrow"
     for index, item in enumerate(raw):
         try:
             sample = msgspec.convert(item, Sample)
-            if not math.isfinite(sample.value):
-                raise msgspec.ValidationError("Expected a finite number - at `$.value`")
-            if sample.timestamp is not None and not EARLIEST <= sample.timestamp <= now + FUTURE:
-                raise msgspec.ValidationError("Expected a time between 2000 and tomorrow - at `$.timestamp`")
+            if not -LARGEST <= sample.value <= LARGEST:
+                raise msgspec.ValidationError(f"Expected a number from -{LARGEST:g} to {LARGEST:g} - at `$.value`")
+            if sample.timestamp is not None and not earliest <= sample.timestamp <= now + FUTURE:
+                raise msgspec.ValidationError(f"Expected a time {allowed} - at `$.timestamp`")
         except msgspec.ValidationError as error:
             errors.append({"index": index, "error": str(error)})
         else:
             rows.append(sample.row(now, run_id))
     return rows, errors
+
+
+def rollup_json(row: Any) -> dict[str, Any]:
+    return {**row, "hour": iso(row["hour"]), "avg": row["sum"] / row["count"]}
 
 
 def sample_json(row: Any) -> dict[str, Any]:
