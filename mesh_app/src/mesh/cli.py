@@ -23,7 +23,8 @@ _SERVICES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(given).parse_args(given)
     try:
         return _run(options)
     except ConfigError as error:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mesh", description="The AI-agent mesh. Configuration comes from MESH_* variables."
     )
@@ -46,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", type=float, default=60.0, metavar="SECONDS", help="how long to wait for the database (60)"
     )
     commands.add_parser("doctor", help="say what is wrong with the configuration and what it points to")
+    admin = commands.add_parser("admin", help="API keys, tokens, agents and policies by hand")
+    if given[:1] == ["admin"]:
+        from mesh.admin import add_nouns
+
+        add_nouns(admin)
     return parser
 
 
@@ -59,6 +65,10 @@ def _run(options: argparse.Namespace) -> int:
         from mesh.doctor import run_doctor
 
         return run_doctor(os.environ)
+    if options.command == "admin":
+        from mesh.admin import run_admin
+
+        return run_admin(options, os.environ)
     from mesh.core.log import set_up_logging
     from mesh.core.settings import load_settings
 
