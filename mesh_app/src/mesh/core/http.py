@@ -27,6 +27,7 @@ from mesh.core.metrics import CONTENT_TYPE
 from mesh.core.openapi import document
 from mesh.core.problem import ProblemError, json_response, problem_response
 from mesh.core.runtime import Runtime
+from mesh.core.trace_context import Trace, begin, current_trace
 
 T = TypeVar("T")
 VERIFY_HEADER = "x-mesh-verify"
@@ -264,7 +265,7 @@ async def _metrics(call: Call) -> Response:
 
 
 class Shell:
-    """Pure ASGI wrapper: request id in and out, metrics, access log, drain."""
+    """Pure ASGI wrapper: request id in and out, trace, metrics, access log, drain."""
 
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
@@ -276,6 +277,8 @@ class Shell:
             return
         started = time.perf_counter()
         token = request_id.set(_request_id(scope))
+        trace = begin(scope["headers"], sampled=self._runtime.tracer is not None)
+        trace_token = current_trace.set(trace)
         status = 0
 
         async def answer(message: Message) -> None:
@@ -293,10 +296,11 @@ class Shell:
         except Exception:
             log.exception("unexpected error")
         finally:
-            self._record(scope, status or 500, time.perf_counter() - started)
+            self._record(scope, trace, status or 500, time.perf_counter() - started)
+            current_trace.reset(trace_token)
             request_id.reset(token)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, trace: Trace, status: int, seconds: float) -> None:
         route = scope.get(_ROUTE_KEY, "unmatched")
         if route in _UNCOUNTED:
             return
@@ -307,6 +311,21 @@ class Shell:
         fields = {"method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}
         identity: Identity | None = scope.get(IDENTITY_KEY)
         log.info("request", extra={"fields": {**fields, **named(identity)}})
+        if self._runtime.tracer is not None:
+            self._runtime.tracer.record(
+                "SERVER",
+                f"{scope['method']} {route}",
+                trace,
+                seconds,
+                {
+                    "http.request.method": scope["method"],
+                    "http.route": route,
+                    "url.path": scope["path"],
+                    "http.response.status_code": status,
+                    "mesh.request_id": request_id.get(),
+                },
+                status >= 500,
+            )
         if audited(scope["method"], route):
             what = {"action": scope["method"], "route": route, "path": scope["path"], "status": status}
             log.info("audit", extra={"fields": {**described(identity), **what}})

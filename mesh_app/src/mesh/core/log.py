@@ -1,4 +1,4 @@
-"""JSON lines on stdout, each with the id of the request it belongs to."""
+"""JSON lines on stdout, each with the ids of the request and the trace it belongs to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from typing import Any
 
 import msgspec
+
+from mesh.core.trace_context import current_trace
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 log = logging.getLogger("mesh")
@@ -29,6 +31,9 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id.get():
             line["request_id"] = request_id.get()
+        trace = current_trace.get()
+        if trace is not None:
+            line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -17,6 +17,7 @@ from mesh.core.log import log
 from mesh.core.metrics import Metrics
 from mesh.core.schema import wanted_level
 from mesh.core.settings import Settings
+from mesh.core.tracing import open_tracer
 
 
 class Runtime:
@@ -33,6 +34,7 @@ class Runtime:
         )
         self.credentials = Credentials(settings, self.database)
         self.authenticators: list[Authenticator] = [self.credentials]
+        self.tracer = open_tracer(settings)
         self.on_start: list[Callable[[], Awaitable[None]]] = []
         self.on_stop: list[Callable[[], Awaitable[None]]] = []
         self.background: list[Callable[[], Coroutine[Any, Any, None]]] = [self.database.warm_up]
@@ -56,6 +58,8 @@ class Runtime:
         for hook in self.on_stop:
             with contextlib.suppress(Exception):
                 await hook()
+        if self.tracer is not None:
+            await self.tracer.close()
         await self.database.close()
         with contextlib.suppress(Exception):
             await self.cache.close()

@@ -79,6 +79,7 @@ class Settings:
     policy_file: str | None = None
     federation_interval: float = 5.0
     drain: float = 10.0
+    otlp_endpoint: str | None = None
     log_level: str = "info"
     body_limit: int = 1024 * 1024
 
@@ -129,6 +130,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         policy_file=_policy_file(env, service),
         federation_interval=_decimal(env, "MESH_FEDERATION_INTERVAL_SECONDS", 5.0),
         drain=_decimal(env, "MESH_DRAIN_SECONDS", 10.0),
+        otlp_endpoint=_endpoint(env, "OTEL_EXPORTER_OTLP_ENDPOINT"),
         log_level=_choice(env, "MESH_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )
     settings.redis.password()
@@ -201,6 +203,13 @@ def _oidc(env: Mapping[str, str]) -> tuple[str | None, str | None]:
     if audience is None:
         raise ConfigError("MESH_OIDC_AUDIENCE is not set; with MESH_OIDC_ISSUER it is the audience tokens must name.")
     return issuer, audience
+
+
+def _endpoint(env: Mapping[str, str], variable: str) -> str | None:
+    url = env.get(variable, "").rstrip("/")
+    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+        raise ConfigError(f"{variable} is {url!r}; give an http:// or https:// URL.")
+    return url or None
 
 
 def _policy_file(env: Mapping[str, str], service: str) -> str | None:

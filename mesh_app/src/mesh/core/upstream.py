@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from mesh.core.identity import ROLE_HEADER, SUBJECT_HEADER
 from mesh.core.log import log, request_id
 from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
+from mesh.core.trace_context import current_trace
+from mesh.core.tracing import Attributes
 
 TIMEOUT = aiohttp.ClientTimeout(total=8.0, connect=2.0)
 PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
@@ -32,6 +35,7 @@ class Upstreams:
 
     def __init__(self, runtime: Runtime) -> None:
         self._settings = runtime.settings
+        self._tracer = runtime.tracer
         self._session: aiohttp.ClientSession | None = None
         runtime.on_start.append(self._open)
         runtime.on_stop.append(self._close)
@@ -75,10 +79,15 @@ class Upstreams:
         """One request to a full URL; errors name `name`."""
         if self._session is None:
             raise ProblemError(503, f"{name} cannot be called before this service has started.")
+        trace, started, status = current_trace.get(), time.perf_counter(), 0
+        # The service called sees the call as its parent when spans are sent, else the request that made the call.
+        trace = trace.child() if trace and self._tracer else trace
+        carried = {**(headers or {}), **(trace.headers() if trace else {})}
         try:
             async with self._session.request(
-                method, url, params=params, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                method, url, params=params, data=body, headers=carried, timeout=timeout, allow_redirects=False
             ) as response:
+                status = response.status
                 return Reply(response.status, response.headers, await response.read())
         except TimeoutError:
             detail = f"{name} did not answer in time; look at its health and its log."
@@ -87,6 +96,13 @@ class Upstreams:
         except aiohttp.ClientError as error:
             log.warning("upstream unreachable", extra={"fields": {"upstream": name, "error": str(error)}})
             raise ProblemError(502, f"{name} cannot be reached; is it running?", upstream=name) from None
+        finally:
+            if trace and self._tracer:
+                attributes: Attributes = {"http.request.method": method, "peer.service": name}
+                if status:
+                    attributes["http.response.status_code"] = status
+                seconds = time.perf_counter() - started
+                self._tracer.record("CLIENT", f"{method} {name}", trace, seconds, attributes, not 0 < status < 500)
 
     async def get_json(self, service: str, path: str, *, call: Call, params: Params = None) -> Any:
         """The JSON of a 200 answer; raises ProblemError with the upstream's own sentence otherwise."""

@@ -22,7 +22,7 @@ from mesh.registry import api as registry
 from mesh.registry.agent_card import mesh_card
 from mesh.telemetry import api as telemetry
 
-_FORWARDED = ("content-type", "accept", "idempotency-key", "if-match", "if-none-match", "traceparent", "tracestate")
+_FORWARDED = ("content-type", "accept", "idempotency-key", "if-match", "if-none-match")
 _RETURNED = ("content-type", "location", "etag", "retry-after", "idempotent-replayed", "cache-control")
 _FORWARDS = {
     "registry": registry.OPERATIONS,
