@@ -139,10 +139,14 @@ def test_a_peer_never_speaks_for_another_origin() -> None:
         "deleted_at": None,
     }
     peer = Peer("west", "http://127.0.0.1:1")
-    records, refused = accept(
-        [item, {**item, "origin": "east"}, {**item, "namespace": "aimesh-verify"}, {"x": 1}], peer
-    )
-    assert ([record.origin for record in records], refused) == (["west"], 3)
+    batch = accept([item, {**item, "origin": "east"}, {**item, "namespace": "aimesh-verify"}, {"x": 1}, "\x00"], peer)
+    assert [record.origin for record in batch.records] == ["west"]
+    assert [(refusal.origin, refusal.reason.partition(":")[0]) for refusal in batch.refusals] == [
+        ("east", "west may not speak for the mesh 'east'"),
+        ("west", "records of the verification harness stay in their mesh"),
+        ("", "it does not fit"),
+        ("", "it does not fit"),
+    ]
 
 
 def peer_state(mesh: Mesh) -> dict[str, Any]:

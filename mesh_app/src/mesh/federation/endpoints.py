@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint
-from mesh.core.identity import Access
+from mesh.core.cache import Cache
+from mesh.core.http import Call, Endpoint, Parameter
+from mesh.core.identity import Access, unauthorized
 from mesh.core.paging import CURSOR, LIMIT, iso, parse_limit
 from mesh.core.problem import json_response
 from mesh.core.runtime import Runtime
@@ -17,8 +18,9 @@ from mesh.core.upstream import Upstreams
 from mesh.federation import api
 from mesh.federation.peers import Peer, load_peers
 from mesh.federation.puller import Puller
-from mesh.federation.records import ExportPage, FederationRepository
-from mesh.federation.signature import HEADER, PeerAuthenticator, Signer
+from mesh.federation.records import ExportPage
+from mesh.federation.repository import FederationRepository
+from mesh.federation.signature import HEADER, VALID_FOR, PeerAuthenticator, Signer
 
 UNHEALTHY_AFTER = 3
 """Failures in a row; one success makes a peer healthy again."""
@@ -32,7 +34,7 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
     runtime.authenticators.insert(0, PeerAuthenticator(signer))
     if peers:
         Puller(runtime, peers, repository, Upstreams(runtime), signer)
-    service = _Federation(repository, peers, signer)
+    service = _Federation(repository, peers, signer, runtime.cache, settings.peer_stale_after)
     return [
         Endpoint(
             "GET",
@@ -41,41 +43,95 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
             Access.PEER,
             summary="This mesh's own agents in the order of their changes, for a peer that signs its request.",
             answer=ExportPage,
-            parameters=(LIMIT, CURSOR),
+            parameters=(LIMIT, CURSOR, Parameter("nonce", str, "A signed request with one is answered once.")),
         ),
         api.PEERS.by(service.peers),
+        api.CONFLICTS.by(service.conflicts),
+        api.REFUSALS.by(service.refusals),
     ]
 
 
 class _Federation:
-    def __init__(self, repository: FederationRepository, peers: Sequence[Peer], signer: Signer) -> None:
+    def __init__(
+        self,
+        repository: FederationRepository,
+        peers: Sequence[Peer],
+        signer: Signer,
+        cache: Cache,
+        stale_after: float,
+    ) -> None:
         self._repository = repository
         self._peers = peers
         self._signer = signer
+        self._cache = cache
+        self._stale_after = stale_after
 
     async def export(self, call: Call) -> Response:
+        signature = call.request.headers.get(HEADER, "")
+        # Releases before this one sent no nonce; their requests can be repeated while their signature is valid.
+        if call.identity.role == "peer" and call.query("nonce"):
+            seen = f"signature:{signature.rpartition(';')[2]}"
+            if not await self._cache.put_if_absent(seen, "1", 2 * VALID_FOR):
+                raise unauthorized("This signed request was answered before; sign each one anew.")
         page = await self._repository.export(call.query("cursor") or "", parse_limit(call.query("limit")))
         body = msgspec.json.encode(page)
-        signature = self._signer.sign_response(call.request.headers.get(HEADER, ""), body)
-        return Response(body, headers={HEADER: signature, "Content-Type": "application/json"})
+        return Response(
+            body, headers={HEADER: self._signer.sign_response(signature, body)}, media_type="application/json"
+        )
 
     async def peers(self, _call: Call) -> Response:
-        states = await self._repository.states()
+        states = await self._repository.states(self._stale_after)
         return json_response({"items": [_peer_json(peer, states.get(peer.name)) for peer in self._peers]})
+
+    async def conflicts(self, call: Call) -> Response:
+        limit = parse_limit(call.query("limit"))
+        groups, following = await self._repository.conflicts(limit, call.query("cursor"))
+        return json_response({"items": [self._conflict_json(rows) for rows in groups], "next_cursor": following})
+
+    def _conflict_json(self, rows: list[Any]) -> dict[str, Any]:
+        sides = [
+            {
+                "origin": row["origin"] or self._signer.mesh,
+                "id": str(row["id"]),
+                **{name: row[name] for name in ("type", "vendor", "model", "version")},
+                "updated_at": iso(row["updated_at"]),
+            }
+            for row in rows
+        ]
+        return {"namespace": rows[0]["namespace"], "name": rows[0]["name"], "sides": sides}
+
+    async def refusals(self, call: Call) -> Response:
+        limit = parse_limit(call.query("limit"))
+        rows, following = await self._repository.refusals(call.query("peer"), limit, call.query("cursor"))
+        items = [
+            {
+                **{name: row[name] for name in ("peer", "origin", "record", "reason", "times")},
+                "first_at": iso(row["first_at"]),
+                "last_at": iso(row["last_at"]),
+            }
+            for row in rows
+        ]
+        return json_response({"items": items, "next_cursor": following})
 
 
 def _peer_json(peer: Peer, row: Any) -> dict[str, Any]:
     if row is None:
         return {"name": peer.name, "url": peer.url, "status": "unknown", "failures": 0, "agents": 0, "refused": 0}
-    status = "unhealthy" if row["failures"] >= UNHEALTHY_AFTER else "failing" if row["failures"] else "healthy"
     return {
         "name": peer.name,
         "url": peer.url,
-        "status": status,
+        "status": _status(row),
         "failures": row["failures"],
         "agents": row["agents"],
         "received": row["received"],
         "refused": row["refused"],
         "last_ok_at": iso(row["last_ok_at"]),
         "last_error": row["last_error"],
+        "tried_at": iso(row["tried_at"]),
     }
+
+
+def _status(row: Any) -> str:
+    if row["stale"]:
+        return "stale"
+    return "unhealthy" if row["failures"] >= UNHEALTHY_AFTER else "failing" if row["failures"] else "healthy"

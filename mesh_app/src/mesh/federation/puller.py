@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
+from secrets import SystemRandom, token_hex
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
@@ -14,17 +16,27 @@ from mesh.core.cache import Lease
 from mesh.core.log import log
 from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
-from mesh.core.upstream import Upstreams
+from mesh.core.upstream import Reply, Upstreams
 from mesh.federation.peers import Peer
-from mesh.federation.records import ExportPage, FederationRepository, accept
+from mesh.federation.records import ExportPage, accept
+from mesh.federation.repository import FederationRepository
 from mesh.federation.signature import HEADER, Signer
 
-LEASE_SECONDS, ROUND_SECONDS = 30.0, 24.0
+LEASE_SECONDS, VISIT_SECONDS, RENEWAL_SECONDS = 30.0, 20.0, 3.0
 PAGE_SIZE, MAXIMUM_PAGES = 200, 50
 MAXIMUM_BACKOFF = 60.0
 
 
+def pause_after(failures: int, interval: float, jitter: float) -> float:
+    """Seconds to the next visit: doubled with each failure in a row up to a bound, `jitter` (0.8 to 1.2) times."""
+    if not failures:
+        return interval
+    return min(interval * 2.0 ** min(failures, 10), max(MAXIMUM_BACKOFF, interval)) * jitter
+
+
 class Puller:
+    """One task renews the lease, one follows each peer, so that a peer which hangs holds up nobody."""
+
     def __init__(
         self,
         runtime: Runtime,
@@ -34,69 +46,74 @@ class Puller:
         signer: Signer,
     ) -> None:
         self._interval = max(runtime.settings.federation_interval, 0.1)
-        self._peers = peers
         self._repository = repository
         self._upstreams = upstreams
         self._signer = signer
         self._lease = Lease(runtime.cache, "federation", f"{runtime.settings.instance}/{uuid4().hex}", LEASE_SECONDS)
-        self._failures: dict[str, int] = {}
-        self._not_before: dict[str, float] = {}
-        runtime.background.append(self.run)
+        self._may_start_until = 0.0
+        runtime.background.append(self._hold)
+        runtime.background += [partial(self._follow, peer) for peer in peers]
         runtime.on_stop.append(self._lease.give_back)
 
-    async def run(self) -> None:
-        """One round per interval while this process holds the lease; a failing peer or store only costs its round."""
+    async def _hold(self) -> None:
+        """Takes the lease again and again. A visit starts only when it ends before the lease does."""
         while True:
+            asked = time.monotonic()
             try:
                 if await self._lease.take():
-                    async with asyncio.timeout(ROUND_SECONDS):
-                        await asyncio.gather(*(self._visit(peer) for peer in self._peers))
-            except (ProblemError, TimeoutError) as error:
-                log.warning("federation round cut short", extra={"fields": {"error": str(error) or "out of time"}})
-            except Exception:
-                log.exception("federation round failed")
-            await asyncio.sleep(self._interval)
+                    self._may_start_until = asked + LEASE_SECONDS - VISIT_SECONDS
+            except ProblemError as error:
+                log.warning("federation has no lease", extra={"fields": {"error": error.detail}})
+            await asyncio.sleep(min(self._interval, RENEWAL_SECONDS))
 
-    async def _visit(self, peer: Peer) -> None:
-        if time.monotonic() < self._not_before.get(peer.name, 0.0):
-            return
+    async def _follow(self, peer: Peer) -> None:
+        """One visit per interval while this process holds the lease; a failing peer or store only costs its visit."""
+        failures = 0
+        while True:
+            if time.monotonic() < self._may_start_until:
+                failures = await self._visit(peer, failures)
+            await asyncio.sleep(pause_after(failures, self._interval, SystemRandom().uniform(0.8, 1.2)))
+
+    async def _visit(self, peer: Peer, failures: int) -> int:
+        """How many visits in a row have failed now."""
         try:
-            await self._pull(peer)
-        except (ProblemError, ValueError) as error:
-            failures = self._failures.get(peer.name, 0) + 1
-            self._failures[peer.name] = failures
-            self._not_before[peer.name] = time.monotonic() + min(
-                self._interval * 2 ** min(failures, 10), MAXIMUM_BACKOFF
-            )
-            if failures == 1:
-                log.warning("peer failed", extra={"fields": {"peer": peer.name, "error": str(error)}})
-            await self._repository.failed(peer, str(error))
-        else:
-            if self._failures.pop(peer.name, 0):
-                log.info("peer answers again", extra={"fields": {"peer": peer.name}})
+            async with asyncio.timeout(VISIT_SECONDS):
+                try:
+                    await self._pull(peer)
+                except (ProblemError, ValueError) as error:
+                    if not failures:
+                        log.warning("peer failed", extra={"fields": {"peer": peer.name, "error": str(error)}})
+                    await self._repository.failed(peer, str(error))
+                    return failures + 1
+        except (ProblemError, TimeoutError) as error:
+            fields = {"peer": peer.name, "error": str(error) or "out of time"}
+            log.warning("federation visit cut short", extra={"fields": fields})
+            return failures
+        except Exception:
+            log.exception("federation visit failed")
+            return failures
+        if failures:
+            log.info("peer answers again", extra={"fields": {"peer": peer.name}})
+        return 0
 
     async def _pull(self, peer: Peer) -> None:
         """Raises ProblemError or ValueError with the reason when the peer or the store fails."""
         cursor = await self._repository.cursor_of(peer)
         for _ in range(MAXIMUM_PAGES):
             page = await self._page(peer, cursor)
-            records, refused = accept(page.items, peer)
+            batch = accept(page.items, peer)
+            refused = await self._repository.store(peer, batch.records, batch.refusals, page.next_cursor)
             if refused:
                 log.warning("records of a peer refused", extra={"fields": {"peer": peer.name, "refused": refused}})
-            await self._repository.store(peer, records, refused, page.next_cursor)
             cursor = page.next_cursor
             if not page.more:
                 return
 
     async def _page(self, peer: Peer, cursor: str) -> ExportPage:
-        target = (
-            f"{urlsplit(peer.url).path.rstrip('/')}/api/v1/export?{urlencode({'limit': PAGE_SIZE, 'cursor': cursor})}"
-        )
-        parts = urlsplit(peer.url)
-        header = self._signer.sign_request("GET", target)
-        reply = await self._upstreams.fetch(
-            f"peer {peer.name}", "GET", f"{parts.scheme}://{parts.netloc}{target}", headers={HEADER: header}
-        )
+        reply, header = await self._ask(peer, cursor)
+        if reply.status == 400 and cursor:
+            # A peer of another release may not know the cursor; what is here already costs nothing but its reading.
+            reply, header = await self._ask(peer, "")
         if reply.status != 200:
             raise ValueError(f"peer {peer.name} answered {reply.status}: {_detail(reply.body)}")
         signed_by = self._signer.check_response(reply.headers.get(HEADER, ""), header, reply.body)
@@ -106,6 +123,15 @@ class Puller:
             return msgspec.json.decode(reply.body, type=ExportPage)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"the answer of peer {peer.name} does not fit: {error}") from None
+
+    async def _ask(self, peer: Peer, cursor: str) -> tuple[Reply, str]:
+        """The reply and the signature that went with the request, which a nonce makes unlike any other."""
+        parts = urlsplit(peer.url)
+        query = urlencode({"limit": PAGE_SIZE, "cursor": cursor, "nonce": token_hex(16)})
+        target = f"{parts.path.rstrip('/')}/api/v1/export?{query}"
+        header = self._signer.sign_request("GET", target)
+        url = f"{parts.scheme}://{parts.netloc}{target}"
+        return await self._upstreams.fetch(f"peer {peer.name}", "GET", url, headers={HEADER: header}), header
 
 
 def _detail(body: bytes) -> str:

@@ -20,7 +20,7 @@ class Signer:
 
     def __init__(self, key: str, mesh: str) -> None:
         self._key = key.encode()
-        self._mesh = mesh
+        self.mesh = mesh
 
     def sign_request(self, method: str, target: str) -> str:
         """`target` is the path with its query string, as it goes over the wire."""
@@ -40,7 +40,7 @@ class Signer:
 
     def _sign(self, *parts: str) -> str:
         now = str(int(time.time()))
-        return f"{self._mesh};{now};{self._mac(self._mesh, now, *parts)}"
+        return f"{self.mesh};{now};{self._mac(self.mesh, now, *parts)}"
 
     def _check(self, header: str, *parts: str) -> str:
         fields = header.split(";")
