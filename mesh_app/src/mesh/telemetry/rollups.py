@@ -96,8 +96,8 @@ class RollupRepository:
     async def roll(self, now: datetime, raw_since: datetime) -> int:
         """Rolls up hours that are over and have no rollup or late samples, and forgets the oldest; returns how many.
 
-        `raw_since`: raw samples are complete from here on; rollups of earlier hours are final. What is not done after
-        a while is left to the next round.
+        `raw_since`: raw samples are complete from this full hour on; rollups of earlier hours are final. What
+        is not done after a while is left to the next round.
         """
         last = hour_of(now - GRACE) - HOUR
         due = await self._database.write.fetch(_DUE, raw_since, last, VERIFY_NAMESPACE)
