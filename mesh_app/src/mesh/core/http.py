@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.core.audit import audited, described, named
 from mesh.core.health import HealthReport, Liveness
-from mesh.core.identity import Access, Gatekeeper, Identity
+from mesh.core.identity import IDENTITY_KEY, Access, Gatekeeper, Identity
 from mesh.core.log import log, request_id
 from mesh.core.metrics import CONTENT_TYPE
 from mesh.core.openapi import document
@@ -33,7 +33,6 @@ T = TypeVar("T")
 VERIFY_HEADER = "x-mesh-verify"
 _DISCARD_FACTOR = 8
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-IDENTITY_KEY = "mesh.identity"
 _ROUTE_KEY, _VERIFY_KEY = "mesh.route", "mesh.verify"
 _UNCOUNTED = ("/health", "/health/ready", "/health/live", "/metrics", "/openapi.json")
 
@@ -211,8 +210,6 @@ def _entry(
         request.scope[_ROUTE_KEY] = endpoint.path
         try:
             identity = await gatekeeper.admit(request, endpoint.access)
-            if endpoint.access is not Access.OPEN:
-                request.scope[IDENTITY_KEY] = identity
             limits = await _count(runtime, endpoint, identity)
             if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
                 run = request.headers.get(VERIFY_HEADER, "")

@@ -16,6 +16,8 @@ from mesh.core.tokens import ROLES
 
 SUBJECT_HEADER = "x-mesh-subject"
 ROLE_HEADER = "x-mesh-role"
+IDENTITY_KEY = "mesh.identity"
+"""Where a request's scope says for the log who calls, also when it is refused."""
 
 
 class Access(Enum):
@@ -99,7 +101,8 @@ class Gatekeeper:
         identity = await self._authenticate(request)
         if identity is None:
             raise unauthorized("Authentication is required; send the header 'Authorization: Bearer <token>'.")
-        identity = self._on_behalf_of(request, identity)
+        request.scope[IDENTITY_KEY] = identity
+        identity = request.scope[IDENTITY_KEY] = self._on_behalf_of(request, identity)
         if identity.role not in access.value:
             allowed = ", ".join(access.value)
             raise ProblemError(

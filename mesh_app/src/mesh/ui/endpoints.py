@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, quote, urlencode
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.http import IDENTITY_KEY, Call, Endpoint, Handler, Parameter
-from mesh.core.identity import ANONYMOUS, Access
+from mesh.core.http import Call, Endpoint, Handler, Parameter
+from mesh.core.identity import ANONYMOUS, IDENTITY_KEY, Access
 from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
 from mesh.core.settings import SERVICES
