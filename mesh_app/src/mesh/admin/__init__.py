@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from mesh.admin import agents, keys, policies, token
+from mesh.admin import agents, keys, policies, reencrypt, token
 from mesh.core.problem import ProblemError
 
-NOUNS = (keys, token, agents, policies)
+NOUNS = (keys, token, agents, policies, reencrypt)
 
 
 def add_nouns(parser: argparse.ArgumentParser) -> None:

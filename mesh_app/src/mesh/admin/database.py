@@ -1,10 +1,10 @@
-"""One statement on the database that MESH_DATABASE_* describe."""
+"""One connection to the database that MESH_DATABASE_* describe."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -12,20 +12,31 @@ from mesh.core.database import COMMAND_TIMEOUT, CONNECT_TIMEOUT, FAILURES, expla
 from mesh.core.problem import ProblemError
 from mesh.core.settings import database_login
 
+T = TypeVar("T")
+
 
 def query(env: Mapping[str, str], statement: str, *arguments: Any) -> list[Any]:
-    """The rows; raises ConfigError, and ProblemError with a sentence when PostgreSQL does not serve."""
+    """The rows of one statement; raises as `run` does."""
+
+    async def work(connection: Any) -> list[Any]:
+        rows: list[Any] = await connection.fetch(statement, *arguments, timeout=COMMAND_TIMEOUT)
+        return rows
+
+    return run(env, work)
+
+
+def run(env: Mapping[str, str], work: Callable[[Any], Awaitable[T]]) -> T:
+    """What `work` returns; raises ConfigError, and ProblemError with a sentence when PostgreSQL does not serve."""
     login = database_login(env, "MESH_DATABASE")
 
-    async def run() -> list[Any]:
+    async def connected() -> T:
         connection: Any = await asyncpg.connect(login.url, password=login.password, timeout=CONNECT_TIMEOUT)
         try:
-            rows: list[Any] = await connection.fetch(statement, *arguments, timeout=COMMAND_TIMEOUT)
-            return rows
+            return await work(connection)
         finally:
             await connection.close(timeout=CONNECT_TIMEOUT)
 
     try:
-        return asyncio.run(run())
+        return asyncio.run(connected())
     except (*FAILURES, asyncpg.PostgresError) as error:
         raise ProblemError(503, explain(error, login)) from None

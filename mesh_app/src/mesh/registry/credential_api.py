@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -61,3 +62,8 @@ REVEAL = Operation(
 
 FORWARDED = (PUT, GET, DELETE)
 """What the gateway offers too: a secret is revealed inside the mesh only."""
+
+
+def place_of(agent_id: UUID) -> tuple[str, str, str]:
+    """Where a secret is stored: table, row, column."""
+    return ("agent_credentials", str(agent_id), "secret")

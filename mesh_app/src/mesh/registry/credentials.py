@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.database import Database
 from mesh.core.encryption import VARIABLE, KeyRing, SealError
 from mesh.core.http import Call, Endpoint, decode
 from mesh.core.log import log
 from mesh.core.paging import iso, parse_uuid
 from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
-from mesh.registry.credential_api import DELETE, GET, PUT, REVEAL, Credential, NewCredential, Reveal
+from mesh.registry.credential_api import DELETE, GET, PUT, REVEAL, Credential, NewCredential, Reveal, place_of
 
 _PUT = """
     INSERT INTO agent_credentials (agent_id, scheme, header, secret, key_id, updated_by)
@@ -27,12 +25,6 @@ _PUT = """
 """
 _GET = "SELECT * FROM agent_credentials WHERE agent_id = $1"
 _DELETE = "DELETE FROM agent_credentials WHERE agent_id = $1"
-_BATCH = """
-    SELECT agent_id, secret FROM agent_credentials WHERE key_id <> $1 AND agent_id > $2 ORDER BY agent_id LIMIT $3
-"""
-# The old value is compared, so that a credential replaced in the meantime stays as it is.
-_MOVE = "UPDATE agent_credentials SET secret = $3, key_id = $4 WHERE agent_id = $1 AND secret = $2"
-_FIRST = UUID(int=0)
 
 
 def credential_endpoints(runtime: Runtime) -> list[Endpoint]:
@@ -101,11 +93,6 @@ class _Credentials:
         return self._ring
 
 
-def place_of(agent_id: UUID) -> tuple[str, str, str]:
-    """Where a secret is stored: table, row, column."""
-    return ("agent_credentials", str(agent_id), "secret")
-
-
 def _shown(row: Any) -> Credential:
     return Credential(
         str(row["agent_id"]),
@@ -119,31 +106,3 @@ def _shown(row: Any) -> Credential:
 
 def _missing(agent_id: UUID) -> ProblemError:
     return ProblemError(404, f"There is no credential of an agent with the id {agent_id}.")
-
-
-@dataclass
-class Reencrypted:
-    """What `reencrypt` did: rows `moved` to the first key, and one sentence for each that could not be opened."""
-
-    moved: int
-    failed: list[str]
-
-
-async def reencrypt(database: Database, ring: KeyRing, batch: int = 500) -> Reencrypted:
-    """Moves every credential to the ring's first key. What is done stays done; a second run goes on with the rest."""
-    result, after = Reencrypted(0, []), _FIRST
-    while True:
-        rows = await database.write.fetch(_BATCH, ring.current, after, batch)
-        if not rows:
-            return result
-        after = rows[-1]["agent_id"]
-        for row in rows:
-            place = place_of(row["agent_id"])
-            try:
-                sealed = ring.seal(ring.open(row["secret"], place), place)
-            except SealError as error:
-                result.failed.append(str(error))
-            else:
-                result.moved += await database.write.execute(
-                    _MOVE, row["agent_id"], row["secret"], sealed, ring.current
-                )
