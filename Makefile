@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev venv-app release deploy verify status destroy lint docs test test-unit test-app test-local test-vm \
-        test-needs acceptance clean
+        test-needs acceptance bench-app clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ test-vm: test-needs release  ## The mesh on VMs (systemd containers): molecule, 
 
 acceptance: test-needs venv-app release  ## Everything, in resumable parts, each leaving a dated result
 	@$(BIN)/python tools/acceptance.py $(ARGS)
+
+bench-app: venv-app  ## Measure the mesh app on this machine; ARGS='--with-peers --markdown' as docs/benchmarks.md says
+	@$(APP_VENV)/bin/python -m benchmarks.app $(ARGS)
 
 clean:  ## Delete build output and caches, not the mesh
 	rm -rf build dist .cache .venv
