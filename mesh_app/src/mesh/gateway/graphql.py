@@ -10,7 +10,14 @@ import msgspec
 import strawberry
 from graphql import GraphQLError
 from starlette.responses import Response
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, QueryDepthLimiter, ValidationCache
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    QueryDepthLimiter,
+    ValidationCache,
+)
 from strawberry.types import Info
 
 from mesh.core.http import Call, Operation, Parameter, decode
@@ -181,13 +188,15 @@ class GraphQL:
         # Its tracebacks for every refused query would drown the log; `_answer` logs what nobody foresaw.
         logging.getLogger("strawberry.execution").setLevel(logging.CRITICAL)
         self._upstreams = upstreams
+        # Made once: a limiter made per request brings rules of its own, and the cache of validations never hits.
+        depth, aliases = QueryDepthLimiter(max_depth=MAXIMUM_DEPTH), MaxAliasesLimiter(max_alias_count=MAXIMUM_ALIASES)
+        rules = [*depth.validation_rules, *aliases.validation_rules]
         self._schema = strawberry.Schema(
             query=Query,
             extensions=[
                 lambda: ParserCache(maxsize=CACHED_QUERIES),
                 lambda: ValidationCache(maxsize=CACHED_QUERIES),
-                lambda: QueryDepthLimiter(max_depth=MAXIMUM_DEPTH),
-                lambda: MaxAliasesLimiter(max_alias_count=MAXIMUM_ALIASES),
+                lambda: AddValidationRules(rules),
                 lambda: MaxTokensLimiter(max_token_count=MAXIMUM_TOKENS),
             ],
         )
