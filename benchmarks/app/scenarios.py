@@ -89,7 +89,7 @@ def scenarios(mesh: DeployedMesh, ids: list[str]) -> Iterator[Scenario]:
     yield Scenario("create agent at the registry", ("registry",), spec("registry", "/api/v1/agents", "POST", direct))
     create = spec("api-gateway", "/api/v1/agents", "POST", through)
     yield Scenario("create agent through the gateway", both, create, budget=Budget(per_second=400, p95_ms=50))
-    steady = spec("api-gateway", "/api/v1/agents", "POST", _agent("steady"), rate=200)
+    steady = spec("api-gateway", "/api/v1/agents", "POST", _agent("steady"), rate=400)
     yield Scenario("create agent through the gateway", both, steady)
 
 
