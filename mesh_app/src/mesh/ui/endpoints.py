@@ -46,7 +46,7 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
             content="text/css",
         ),
         _page("/login", ui.login_form, Parameter("next", str, "Where to go after the login.")),
-        Endpoint("POST", "/login", ui.login, Access.OPEN, 303, body=Login, **_form("Begin a session.", 200, 401)),
+        Endpoint("POST", "/login", ui.login, Access.OPEN, 303, body=Login, **_form("Begin a session.", 200, 401, 503)),
         Endpoint("POST", "/logout", ui.logout, Access.OPEN, 303, body=Logout, **_form("End the session.")),
     ]
 
