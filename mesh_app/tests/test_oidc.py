@@ -161,6 +161,24 @@ def test_a_provider_that_is_down_is_503_with_retry_after_and_the_mesh_s_own_call
     mesh.stop("registry")
 
 
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"MESH_OIDC_ISSUER": "http://id.example"}, "MESH_OIDC_ISSUER is 'http://id.example'; give an https:// URL"),
+        ({"MESH_OIDC_ISSUER": "id.example"}, "MESH_OIDC_ISSUER"),
+        ({"MESH_OIDC_ISSUER": "https://id.example", "MESH_OIDC_AUDIENCE": ""}, "MESH_OIDC_AUDIENCE is not set"),
+        ({"MESH_JWT_KEY_FILES": "/nowhere"}, "MESH_JWT_KEY_FILES names /nowhere, which cannot be read"),
+        ({"MESH_TOKENS_FILE": ""}, "MESH_TOKENS_FILE is not set"),
+    ],
+)
+def test_a_bad_setting_is_refused_at_the_start_with_one_sentence(
+    guarded_mesh: Mesh, env: dict[str, str], words: str
+) -> None:
+    done = guarded_mesh.command("registry", env=env)
+    assert (done.returncode, len(done.stderr.splitlines())) == (78, 1)
+    assert words in done.stderr
+
+
 Answers = Callable[[str], tuple[int, dict[str, str], bytes]]
 
 

@@ -100,7 +100,9 @@ class Gatekeeper:
             return ANONYMOUS
         identity = await self._authenticate(request)
         if identity is None:
-            raise unauthorized("Authentication is required; send the header 'Authorization: Bearer <token>'.")
+            raise unauthorized(
+                "Authentication is required; send 'Authorization: Bearer <token>' or 'X-API-Key: <key>'."
+            )
         request.scope[IDENTITY_KEY] = identity
         identity = request.scope[IDENTITY_KEY] = self._on_behalf_of(request, identity)
         if identity.role not in access.value:
