@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import strawberry
 from graphql import GraphQLError
+from msgspec import Meta
 from starlette.responses import Response
 from strawberry.extensions import (
     AddValidationRules,
@@ -156,7 +157,7 @@ class Query:
 
 
 class _Body(msgspec.Struct):
-    query: str
+    query: Annotated[str, Meta(min_length=1)]
     variables: dict[str, Any] | None = None
     operation_name: str | None = msgspec.field(name="operationName", default=None)
 

@@ -100,7 +100,7 @@ CREATE = Operation(
     body=NewAgent,
     answer=AgentAnswer,
     parameters=(_KEY,),
-    errors=(409,),
+    errors=(404, 409),
 )
 LIST = Operation(
     "GET",
