@@ -37,14 +37,15 @@ def fuzz(targets: Sequence[Target], examples: int, known: Mapping[str, str]) -> 
     """
     load_all_checks()
     schema = schemathesis.openapi.from_url(f"{targets[0].url}/openapi.json")
-    found: dict[str, None] = {}
+    found: dict[tuple[str, str], str] = {}
     with requests.Session() as session:
         session.trust_env = False
         for result in schema.get_all_operations():
             for case in _cases(result.ok(), examples, known):
                 for target in targets:
-                    found |= dict.fromkeys(_judge(case, target, session))
-    return list(found)
+                    for title, sentence in _judge(case, target, session):
+                        found.setdefault((case.operation.label, title), f"{case.operation.label}: {sentence}")
+    return list(found.values())
 
 
 def _cases(operation: APIOperation, examples: int, known: Mapping[str, str]) -> Iterator[Case]:
@@ -76,7 +77,8 @@ def _cases(operation: APIOperation, examples: int, known: Mapping[str, str]) -> 
     yield from drawn
 
 
-def _judge(case: Case, target: Target, session: requests.Session) -> list[str]:
+def _judge(case: Case, target: Target, session: requests.Session) -> list[tuple[str, str]]:
+    """What is wrong with the answer to one case, each as a short title and as a sentence with the request."""
     excluded = [CHECKS.get_one(name) for name in (*UNSUITABLE, *target.excluded)]
     options = {"session": session, "base_url": target.url, "headers": dict(target.headers), "timeout": 10}
     answer = case.call(**options, allow_redirects=False)
@@ -84,11 +86,9 @@ def _judge(case: Case, target: Target, session: requests.Session) -> list[str]:
         case.validate_response(answer, excluded_checks=excluded, headers=dict(target.headers), transport_kwargs=options)
     except (Failure, FailureGroup) as failure:
         failures = failure.exceptions if isinstance(failure, FailureGroup) else [failure]
-        sent = case.as_curl_command(headers=dict(target.headers))
-        return [
-            f"{case.operation.label}: {one.title}: {one.message} ({answer.status_code}) by {sent}" for one in failures
-        ]
+        shown = f"({answer.status_code}) by {case.as_curl_command(headers=dict(target.headers))}"
+        return [(f"{one.title} {answer.status_code}", f"{one.title}: {one.message} {shown}") for one in failures]
     body = case.meta.components.get(ParameterLocation.BODY) if case.meta else None
     if body and body.mode.is_negative and answer.status_code < 300:
-        return [f"{case.operation.label}: a body that does not fit was taken: {case.as_curl_command()}"]
+        return [("wrong body", f"A body that does not fit was taken: {case.as_curl_command()}")]
     return []

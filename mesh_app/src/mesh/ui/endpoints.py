@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs, quote
 
 import msgspec
 from starlette.responses import Response
@@ -15,36 +15,19 @@ from mesh.core.http import Call, Endpoint, Handler, Parameter
 from mesh.core.identity import ANONYMOUS, IDENTITY_KEY, Access
 from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
-from mesh.core.settings import SERVICES
 from mesh.core.upstream import Upstreams
-from mesh.ui.chart import charts
-from mesh.ui.pages import Gathered, Pages, stylesheet
+from mesh.ui.pages import Gathered, Pages, static
 from mesh.ui.session import LIFETIME, LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions
-
-Page = Callable[[Call, Gathered], Awaitable[tuple[str, dict[str, Any]]]]
+from mesh.ui.views import Page, Views
 
 
 def endpoints(runtime: Runtime) -> list[Endpoint]:
     ui = _Ui(runtime)
-    pages: tuple[tuple[str, Page], ...] = (
-        ("/", ui.overview),
-        ("/agents", ui.agents),
-        ("/decisions", ui.decisions),
-        ("/telemetry", ui.telemetry),
-        ("/peers", ui.peers),
-        ("/status", ui.status),
-    )
     # Pages are open to the shell because a browser brings a session, not a bearer token; `page` asks for it.
     return [
-        *(_page(path, ui.page(page)) for path, page in pages),
-        Endpoint(
-            "GET",
-            "/static/style.css",
-            ui.style,
-            Access.OPEN,
-            summary="The style sheet of all pages.",
-            content="text/css",
-        ),
+        *(_page(path, ui.page(page), *parameters) for path, page, parameters in ui.views.table()),
+        _static("style.css", "The style sheet of all pages.", "text/css"),
+        _static("icon.svg", "The icon in the browser's tab.", "image/svg+xml"),
         _page("/login", ui.login_form, Parameter("next", str, "Where to go after the login.")),
         Endpoint("POST", "/login", ui.login, Access.OPEN, 303, body=Login, **_form("Begin a session.", 200, 401, 503)),
         Endpoint("POST", "/logout", ui.logout, Access.OPEN, 303, body=Logout, **_form("End the session.")),
@@ -71,6 +54,13 @@ def _page(path: str, handler: Handler, *parameters: Parameter) -> Endpoint:
     )
 
 
+def _static(name: str, summary: str, content: str) -> Endpoint:
+    async def send(_call: Call) -> Response:
+        return static(name, content)
+
+    return Endpoint("GET", f"/static/{name}", send, Access.OPEN, summary=summary, content=content)
+
+
 def _form(summary: str, *also: int) -> dict[str, Any]:
     takes = "application/x-www-form-urlencoded"
     return {"summary": summary, "takes": takes, "content": "text/html", "also": (*also, 403), "errors": (503,)}
@@ -81,7 +71,7 @@ class _Ui:
         self._settings = runtime.settings
         self._credentials = runtime.credentials
         self._cache = runtime.cache
-        self._upstreams = Upstreams(runtime)
+        self.views = Views(Upstreams(runtime), runtime.settings.public_url)
         self._pages = Pages(runtime.settings)
         # With MESH_AUTH off there are no sessions, so a key of this process's own will do.
         self._sessions = Sessions(runtime.settings.session_key or secrets.token_hex(32))
@@ -101,81 +91,12 @@ class _Ui:
                 path=path,
                 status=gathered.status,
                 problems=[problem.detail for problem in gathered.problems],
-                user=identity.subject if session else None,
+                user=identity if session else None,
                 form_token=self._sessions.form_token("logout", session.nonce) if session else None,
                 **values,
             )
 
         return handle
-
-    async def overview(self, call: Call, gathered: Gathered) -> tuple[str, dict[str, Any]]:
-        agents, foreign, denied, newest, health = await gathered.all(
-            self._get(call, "registry", "/api/v1/agents/count"),
-            self._get(call, "registry", "/api/v1/agents/count", origin="all"),
-            self._get(call, "policy", "/api/v1/decisions/count", decision="deny"),
-            self._get(call, "policy", "/api/v1/decisions", limit="8"),
-            self._health(),
-        )
-        own = agents["count"] if agents else None
-        values = {
-            "agents": own,
-            "foreign": foreign["count"] - own if foreign and own is not None else None,
-            "denied": denied["count"] if denied else None,
-            "decisions": newest["items"] if newest else [],
-            "services": health,
-        }
-        return "overview.html", values
-
-    async def agents(self, call: Call, gathered: Gathered) -> tuple[str, dict[str, Any]]:
-        filters = {name: call.query(name) or "" for name in ("q", "type", "vendor", "origin")}
-        given = {name: value for name, value in filters.items() if value}
-        cursor = call.query("cursor")
-        found, total = await gathered.all(
-            self._get(call, "registry", "/api/v1/agents", **given, **({"cursor": cursor} if cursor else {})),
-            self._get(call, "registry", "/api/v1/agents/count", **given),
-        )
-        values = {
-            "filters": filters,
-            "agents": found["items"] if found else [],
-            "total": total["count"] if total else None,
-            "next": _next("/agents", given, found),
-        }
-        return "agents.html", values
-
-    async def decisions(self, call: Call, gathered: Gathered) -> tuple[str, dict[str, Any]]:
-        given = {name: value for name in ("decision", "cursor") if (value := call.query(name))}
-        found = await gathered.get(self._get(call, "policy", "/api/v1/decisions", **given))
-        chosen = given.get("decision", "")
-        values = {
-            "chosen": chosen,
-            "decisions": found["items"] if found else [],
-            "next": _next("/decisions", {"decision": chosen} if chosen else {}, found),
-        }
-        return "decisions.html", values
-
-    async def telemetry(self, call: Call, gathered: Gathered) -> tuple[str, dict[str, Any]]:
-        minutes = call.query("minutes") or "60"
-        series, newest = await gathered.all(
-            self._get(call, "telemetry", "/api/v1/metrics/series", minutes=minutes),
-            self._get(call, "telemetry", "/api/v1/metrics", limit="20"),
-        )
-        values = {
-            "minutes": minutes,
-            "charts": charts(series) if series else [],
-            "samples": newest["items"] if newest else [],
-        }
-        return "telemetry.html", values
-
-    async def peers(self, call: Call, gathered: Gathered) -> tuple[str, dict[str, Any]]:
-        found = await gathered.get(self._get(call, "federation", "/api/v1/peers"))
-        return "peers.html", {"peers": found["items"] if found else []}
-
-    async def status(self, _call: Call, gathered: Gathered) -> tuple[str, dict[str, Any]]:
-        services = await gathered.get(self._health())
-        return "status.html", {"services": services or []}
-
-    async def style(self, _call: Call) -> Response:
-        return stylesheet()
 
     async def login_form(self, call: Call) -> Response:
         return self._login_page(call, _local(call.query("next")), None)
@@ -236,16 +157,6 @@ class _Ui:
         # The cookie is valid by itself, so a copy of it would outlive the log-out.
         return None if await self._cache.get(_ended(session)) else session
 
-    async def _get(self, call: Call, service: str, path: str, **params: str) -> Any:
-        return await self._upstreams.get_json(service, path, call=call, params=params)
-
-    async def _health(self) -> list[dict[str, Any]]:
-        reports = []
-        for service in SERVICES:
-            report = await self._upstreams.health(service)
-            reports.append({"name": service, "version": "", "checks": {}, "schema": None, "error": None, **report})
-        return reports
-
 
 def _set_cookie(call: Call, response: Response, name: str, value: str, seconds: int) -> None:
     secure = call.request.url.scheme == "https"
@@ -260,9 +171,3 @@ def _local(target: str | None) -> str:
     """A path on this site to go to after the login, `/` for anything else."""
     safe = target and target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if target and safe else "/"
-
-
-def _next(path: str, given: dict[str, str], found: Any) -> str | None:
-    if not found or not found["next_cursor"]:
-        return None
-    return f"{path}?{urlencode({**given, 'cursor': found['next_cursor']})}"

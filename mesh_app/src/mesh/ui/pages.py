@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -68,11 +69,17 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters["when"] = when
+        self._environment.filters["ago"] = ago
         self._environment.filters["number"] = number
 
     def render(self, template: str, *, path: str, status: int = 200, **values: Any) -> Response:
         html = self._environment.get_template(template).render(
-            mesh=self._settings.mesh, release=self._settings.release, navigation=NAVIGATION, path=path, **values
+            mesh=self._settings.mesh,
+            release=self._settings.release,
+            navigation=NAVIGATION,
+            path=path,
+            status=status,
+            **values,
         )
         return Response(html, status, {**SECURITY_HEADERS, "Cache-Control": "no-store"}, "text/html; charset=utf-8")
 
@@ -80,16 +87,26 @@ class Pages:
         return RedirectResponse(target, 303, {**SECURITY_HEADERS, "Cache-Control": "no-store"})
 
 
-def stylesheet() -> Response:
-    css = resources.files("mesh.ui").joinpath("static/style.css").read_bytes()
-    return Response(
-        css, headers={**SECURITY_HEADERS, "Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=300"}
-    )
+def static(name: str, content: str) -> Response:
+    body = resources.files("mesh.ui").joinpath(f"static/{name}").read_bytes()
+    headers = {"Content-Type": f"{content}; charset=utf-8", "Cache-Control": "max-age=300"}
+    return Response(body, headers={**SECURITY_HEADERS, **headers})
 
 
 def when(text: str | None) -> str:
     """`2026-01-31T12:00:00.123Z` as `2026-01-31 12:00:00 UTC`."""
     return f"{text[:10]} {text[11:19]} UTC" if text else "never"
+
+
+def ago(text: str | None) -> str:
+    """How long before now, in one unit: `12 s ago`."""
+    if not text:
+        return "never"
+    seconds = max(int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()), 0)
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
 
 
 def number(value: float) -> str:
