@@ -84,7 +84,6 @@ def test_no_request_makes_a_service_fail_or_answer_what_it_does_not_describe(
 
 def test_the_services_themselves_have_counted_ten_thousand_requests() -> None:
     assert set(counted) == set(SERVICES), "runs after the tests above; run the whole file"
-    print(counted)
     assert sum(counted.values()) >= REQUESTS, counted
 
 
