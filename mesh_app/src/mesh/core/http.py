@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mesh.core.audit import audited, described, named
 from mesh.core.health import HealthReport, Liveness
 from mesh.core.identity import IDENTITY_KEY, Access, Gatekeeper, Identity
-from mesh.core.log import log, request_id
+from mesh.core.log import log, log_each, request_id
 from mesh.core.metrics import CONTENT_TYPE
 from mesh.core.openapi import document
 from mesh.core.problem import ProblemError, json_response, problem_response
@@ -307,7 +307,7 @@ class Shell:
             self._runtime.metrics.observe(scope["method"], route, status, seconds)
         fields = {"method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}
         identity: Identity | None = scope.get(IDENTITY_KEY)
-        log.info("request", extra={"fields": {**fields, **named(identity)}})
+        log_each("request", {**fields, **named(identity)})
         if self._runtime.tracer is not None:
             self._runtime.tracer.record(
                 "SERVER",
@@ -325,7 +325,7 @@ class Shell:
             )
         if audited(scope["method"], route):
             what = {"action": scope["method"], "route": route, "path": scope["path"], "status": status}
-            log.info("audit", extra={"fields": {**described(identity), **what}})
+            log_each("audit", {**described(identity), **what})
 
 
 def _request_id(scope: Scope) -> str:
