@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +12,7 @@ from conftest import MakeMesh
 from redis import Redis
 from support.mesh import FEDERATION_KEY, Answer, Mesh, http
 from support.servers import REDIS_PASSWORD
+from support.waiting import eventually
 
 from mesh.federation.peers import Peer
 from mesh.federation.records import accept
@@ -42,15 +42,6 @@ def create(mesh: Mesh, **values: Any) -> dict[str, Any]:
 def seen_in(mesh: Mesh, record: dict[str, Any]) -> Answer:
     path = f"/api/v1/agents/{record['id']}?origin={record['origin']}"
     return mesh.call("GET", "registry", path, token="reader")
-
-
-def eventually(claim: Callable[[], bool], timeout: float = 15.0) -> None:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if claim():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not come true in time")
 
 
 def test_an_agent_its_change_and_its_removal_reach_the_peer(meshes: tuple[Mesh, Mesh]) -> None:

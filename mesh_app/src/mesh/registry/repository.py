@@ -48,7 +48,7 @@ _CHANGE = """
     ) SELECT <shown> FROM a <joins>
 """
 _DELETION = "deleted_at = clock_timestamp()"
-_BEAT = """
+BEAT = """
     INSERT INTO heartbeats (agent_id, status, message)
     SELECT id, $2, $3 FROM agents WHERE origin = '' AND id = $1 AND deleted_at IS NULL
     ON CONFLICT (agent_id) DO UPDATE
@@ -187,7 +187,7 @@ class AgentRepository:
 
     async def beat(self, agent_id: UUID, beat: Heartbeat) -> datetime:
         """When it was seen; raises ProblemError 404. The agent itself does not change, so nothing goes to peers."""
-        seen: datetime | None = await self._database.write.fetchval(_BEAT, agent_id, beat.status, beat.message)
+        seen: datetime | None = await self._database.write.fetchval(BEAT, agent_id, beat.status, beat.message)
         return seen or _missing(agent_id)
 
 
