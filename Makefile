@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev venv-app release deploy verify status destroy lint docs test test-unit test-app test-local test-vm \
-        test-needs acceptance bench-app clean
+        test-needs test-browser screenshots acceptance bench-app clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,13 +54,19 @@ docs: venv-dev  ## Generate docs/variables.md from the specification of the vari
 test-needs: venv-dev
 	@$(BIN)/python tools/test_needs.py
 
+test-browser:
+	@$(PYTHON) tools/test_needs.py browser
+
+screenshots: test-browser venv-app  ## Take the pictures of the UI in docs/images again
+	@$(APP_VENV)/bin/python -m pytest -q mesh_app/tests/screenshots.py
+
 test: test-needs venv-app release  ## The merge gate: lint and every suite
 	@$(BIN)/python tools/gate.py
 
 test-unit: venv-dev  ## Pure code: plan, drivers, modules, checks
 	@$(BIN)/python -m pytest tests/unit
 
-test-app: venv-app  ## The mesh app on real PostgreSQL and Redis
+test-app: test-browser venv-app  ## The mesh app on real PostgreSQL and Redis
 	@$(APP_VENV)/bin/python -m pytest mesh_app/tests
 
 test-local: test-needs release  ## The mesh as local processes: deploy, again, break, repair, destroy

@@ -1,10 +1,15 @@
-"""Make sure that the machine has what the test suites need; install it when root, else say exactly what is missing."""
+"""Make sure that the machine has what the test suites need; install it when root, else say exactly what is missing.
+
+Arguments name the needs to look at (testbed, browser); without any, all.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 from bootstrap import ROOT
 
@@ -12,8 +17,16 @@ sys.path.insert(0, str(ROOT))
 from tests.testbed import daemon
 
 
+def missing_browser() -> list[str]:
+    """The package of the browser that the pages of the mesh app are tested in, unless it is there."""
+    return [] if shutil.which("chromium") else ["chromium"]
+
+
+NEEDS: dict[str, Callable[[], list[str]]] = {"testbed": daemon.missing_packages, "browser": missing_browser}
+
+
 def main() -> None:
-    missing = daemon.missing_packages()
+    missing = [package for need in sys.argv[1:] or NEEDS for package in NEEDS[need]()]
     if not missing:
         return
     if os.geteuid() != 0:
