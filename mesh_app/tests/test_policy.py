@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -121,3 +121,96 @@ def test_a_decision_that_cannot_be_logged_is_a_denial(mesh: Mesh) -> None:
     finally:
         mesh.sql("ALTER TABLE elsewhere RENAME TO decisions")
     assert evaluate(mesh, "Hello").json["decision"] == "allow"
+
+
+def test_a_redaction_obliges_the_caller_and_says_where(mesh: Mesh) -> None:
+    answer = evaluate(mesh, "4111 1111 1111 1111 and 4000 0000 0000 0002").json
+    assert answer["obligations"] == [{"kind": "redact", "rule": "card-number", "places": 2}]
+    assert evaluate(mesh, "Hello").json["obligations"] == []
+
+
+def test_a_refused_file_is_seen_in_readiness_and_as_a_metric_while_older_rules_decide(
+    mesh: Mesh, rules_file: Any
+) -> None:
+    version = evaluate(mesh, "Hello").json["policy_version"]
+    assert mesh.metric("policy", "ai_mesh_policy_rules_stale") == 0
+    assert "warning" not in mesh.call("GET", "policy", "/health").json["checks"]["policy"]
+    rules_file.write_text('{"rules": [')
+    wait_until(lambda: mesh.metric("policy", "ai_mesh_policy_rules_stale") == 1)
+    wait_until(lambda: "warning" in mesh.call("GET", "policy", "/health").json["checks"]["policy"])
+    health = mesh.call("GET", "policy", "/health")
+    assert (health.status, health.json["checks"]["policy"]["ok"]) == (200, True)
+    assert version in health.json["checks"]["policy"]["warning"]
+    assert "policy.json" in health.json["checks"]["policy"]["warning"]
+    rules_file.write_text(json.dumps({"rules": RULES}))
+    wait_until(lambda: mesh.metric("policy", "ai_mesh_policy_rules_stale") == 0)
+
+
+def test_every_version_that_decided_is_kept_with_its_rules(mesh: Mesh, rules_file: Any) -> None:
+    old = evaluate(mesh, "Hello").json["policy_version"]
+    rule = {"id": "history", "kind": "keyword", "any": [f"x{uuid4()}"], "effect": "deny"}
+    new = take_up(mesh, rules_file, [*RULES, rule])
+    page = mesh.call("GET", "policy", "/api/v1/policies?limit=1").json
+    assert (page["current"], page["items"][0]["version"], page["items"][0]["instance"]) == (new, new, "policy@a")
+    rest = mesh.call("GET", "policy", f"/api/v1/policies?cursor={page['next_cursor']}").json
+    assert old in [item["version"] for item in rest["items"]]
+    content = mesh.call("GET", "api-gateway", f"/api/v1/policies/{new}").json
+    assert [item["id"] for item in content["rules"]] == [item["id"] for item in [*RULES, rule]]
+    for unknown in ("sha256:0123456789abcdef", "latest", "%00"):
+        assert mesh.call("GET", "policy", f"/api/v1/policies/{unknown}").status == 404
+    assert mesh.call("GET", "policy", "/api/v1/policies?cursor=bm9uc2Vuc2U").status == 400
+
+
+def test_a_dry_run_compares_proposed_rules_and_leaves_no_trace(mesh: Mesh) -> None:
+    proposed = [
+        {"id": "no-tea", "kind": "keyword", "any": ["teapot"], "effect": "deny"},
+        {"id": "one-a-day", "kind": "rate", "requests": 1, "seconds": 86400, "effect": "deny"},
+    ]
+    violations, logged = mesh.metric("policy", VIOLATIONS), mesh.sql("SELECT count(*) FROM decisions")
+    body = {"rules": proposed, "prompts": ["a teapot", DENIED, "Hello", "Hello"]}
+    answer = mesh.call("POST", "policy", "/api/v1/policies/dry-run", body)
+    assert answer.status == 200, answer.text
+    assert [verdict["decision"] for verdict in answer.json["current"]["verdicts"]] == [
+        "allow",
+        "deny",
+        "allow",
+        "allow",
+    ]
+    assert [verdict["decision"] for verdict in answer.json["proposed"]["verdicts"]] == ["deny", *["allow"] * 3]
+    assert (answer.json["changed"], answer.json["not_asked"]) == ([0, 1], ["one-a-day"])
+    assert mesh.metric("policy", VIOLATIONS) == violations
+    assert mesh.sql("SELECT count(*) FROM decisions") == logged
+    versions = [item["version"] for item in mesh.call("GET", "policy", "/api/v1/policies").json["items"]]
+    assert answer.json["proposed"]["policy_version"] not in versions
+    wrong = {**body, "rules": [{"id": "x", "kind": "regex", "pattern": "(?=a)", "effect": "deny"}]}
+    refused = mesh.call("POST", "policy", "/api/v1/policies/dry-run", wrong)
+    assert (refused.status, "RE2" in refused.json["detail"]) == (422, True)
+
+
+def test_a_masked_name_is_not_in_the_log(mesh: Mesh, rules_file: Any) -> None:
+    take_up(mesh, rules_file, RULES, mask=["user_id"])
+    answer = evaluate(mesh, "Hello", user_id="secret-agent-007", agent_id="shown").json
+    logged = mesh.call("GET", "policy", f"/api/v1/decisions/{answer['decision_id']}").json
+    assert (logged["user_id"], logged["agent_id"]) == ("[masked]", "shown")
+    assert mesh.sql("SELECT count(*) FROM decisions d WHERE d::text LIKE '%secret-agent-007%'") == "0"
+
+
+def wait_until(claim: Callable[[], Any], timeout: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def take_up(mesh: Mesh, rules_file: Any, rules: list[Any], **more: Any) -> str:
+    """Writes the rules and waits until they decide; returns their version."""
+
+    def version() -> str:
+        answer: str = mesh.call("GET", "policy", "/api/v1/policies?limit=1").json["current"]
+        return answer
+
+    before = version()
+    rules_file.write_text(json.dumps({"rules": rules, **more}))
+    wait_until(lambda: version() != before)
+    evaluate(mesh, "to be remembered")
+    return version()

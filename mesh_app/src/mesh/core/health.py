@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import asyncpg
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from mesh.core import cache as redis_cache
 from mesh.core import database as pg
@@ -20,7 +21,16 @@ from mesh.core.settings import Settings
 
 CHECK_TIMEOUT = 1.0
 SHARED_FOR = 0.9
-Check = Callable[[], Awaitable[str | None]]
+
+
+@dataclass(frozen=True)
+class Warned:
+    """What an operator should know of a check that is all right: one sentence."""
+
+    sentence: str
+
+
+Check = Callable[[], Awaitable[str | Warned | None]]
 """Returns None when all is well, else one sentence."""
 
 
@@ -29,15 +39,20 @@ class CheckResult:
     ok: bool
     ms: float
     error: str | None
+    warning: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, "ms": self.ms, "error": self.error}
+        warning = {} if self.warning is None else {"warning": self.warning}
+        return {"ok": self.ok, "ms": self.ms, "error": self.error, **warning}
 
 
 class CheckReport(msgspec.Struct):
+    """`warning` is there only when a check that is all right has something to say."""
+
     ok: bool
     ms: float
     error: str | None
+    warning: str | UnsetType = UNSET
 
 
 class SchemaReport(msgspec.Struct):
@@ -81,8 +96,11 @@ class _Probe:
 
     async def _run(self) -> CheckResult:
         started = time.perf_counter()
-        error = await self._check()
-        return CheckResult(error is None, round((time.perf_counter() - started) * 1000, 2), error)
+        found = await self._check()
+        ms = round((time.perf_counter() - started) * 1000, 2)
+        if isinstance(found, Warned):
+            return CheckResult(True, ms, None, found.sentence)
+        return CheckResult(found is None, ms, found)
 
 
 class Health:

@@ -112,7 +112,7 @@ class RateLimiter:
         key = f"rate:{hashlib.sha256(subject.encode()).hexdigest()[:32]}"
         if time.monotonic() >= self._redis_again:
             try:
-                verdict = await self._shared(key)
+                verdict = await self.shared(key)
             except redis_cache.FAILURES as error:
                 self._turn_local(redis_cache.explain(error, self._cache.login))
             else:
@@ -125,7 +125,8 @@ class RateLimiter:
             self._local.add(key, slot, -1)
         return verdict
 
-    async def _shared(self, key: str) -> Verdict:
+    async def shared(self, key: str) -> Verdict:
+        """Counts one request under `key` in Redis, a refused one not; raises the errors of its driver."""
         if self._ahead is None:
             self._ahead = await self._cache.clock() - time.time()
         slot = self._slot(time.time() + self._ahead)

@@ -87,6 +87,10 @@ class Metrics:
             for status in ERROR_STATUSES:
                 self._errors.labels(self._service, method, route, str(status))
 
+    def gauge(self, name: str, text: str) -> Gauge:
+        """A gauge without labels that only one service has."""
+        return Gauge(name, text, registry=self._registry)
+
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         method = method if method in METHODS else "OTHER"
         self._requests.labels(self._service, method, route, str(status)).inc()

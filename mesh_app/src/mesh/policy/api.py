@@ -10,9 +10,8 @@ import msgspec
 from mesh.core.http import Operation, Parameter
 from mesh.core.identity import Access
 from mesh.core.paging import CURSOR, LIMIT, NAMESPACE, Count
-from mesh.policy.model import Evaluation
-
-Verdict = Literal["allow", "deny", "redact"]
+from mesh.policy.model import DryRun, Evaluation
+from mesh.policy.rule import AnyRule, Effect
 
 
 class Reason(msgspec.Struct):
@@ -21,21 +20,72 @@ class Reason(msgspec.Struct):
     reason: str
 
 
-class Decision(msgspec.Struct):
-    """The answer to a prompt; `redacted_prompt` comes with the decision redact."""
+class Obligation(msgspec.Struct):
+    """What the caller must do: use the prompt in which the rule's `places` are redacted."""
 
-    decision: Verdict
+    kind: Literal["redact"]
+    rule: str
+    places: int
+
+
+class Verdict(msgspec.Struct, kw_only=True):
+    """`redacted_prompt` comes with the decision redact, and only then are there obligations."""
+
+    decision: Effect
+    reasons: list[Reason]
+    obligations: list[Obligation]
+    redacted_prompt: str | None = None
+
+
+class Decision(Verdict, kw_only=True):
+    """The answer to a prompt."""
+
     decision_id: str
     policy_version: str
-    reasons: list[Reason]
-    redacted_prompt: str | None = None
+
+
+class DryRunSide(msgspec.Struct):
+    """Verdicts in the order of the prompts; none where there are no rules."""
+
+    policy_version: str | None
+    verdicts: list[Verdict]
+
+
+class DryRunAnswer(msgspec.Struct):
+    """`changed` has the places of prompts that are decided otherwise, `not_asked` the rate rules, which only count."""
+
+    current: DryRunSide
+    proposed: DryRunSide
+    changed: list[int]
+    not_asked: list[str]
+
+
+class PolicyVersion(msgspec.Struct):
+    """`instance` was the first to load it."""
+
+    version: str
+    loaded_at: datetime
+    instance: str
+
+
+class PolicyContent(PolicyVersion):
+    rules: list[AnyRule]
+    mask: list[str]
+
+
+class PolicyPage(msgspec.Struct):
+    """`current` is what the process that answers decides by."""
+
+    current: str | None
+    items: list[PolicyVersion]
+    next_cursor: str | None
 
 
 class DecisionAnswer(msgspec.Struct):
     """A decision as it was logged; the prompt is there as its SHA-256 only."""
 
     decision_id: str
-    decision: Verdict
+    decision: Effect
     policy_version: str
     reasons: list[Reason]
     prompt_sha256: str
@@ -54,7 +104,7 @@ class DecisionPage(msgspec.Struct):
     next_cursor: str | None
 
 
-_FILTERS = (NAMESPACE, Parameter("decision", Verdict), Parameter("run_id"))
+_FILTERS = (NAMESPACE, Parameter("decision", Effect), Parameter("run_id"))
 
 EVALUATE = Operation(
     "POST",
@@ -82,4 +132,24 @@ COUNT = Operation(
 )
 READ = Operation("GET", "/api/v1/decisions/{id}", Access.READ, summary="One decision.", answer=DecisionAnswer)
 
-OPERATIONS = (EVALUATE, LIST, COUNT, READ)
+VERSIONS = Operation(
+    "GET",
+    "/api/v1/policies",
+    Access.READ,
+    summary="Versions of the rules that decisions were made by, the newest first.",
+    answer=PolicyPage,
+    parameters=(LIMIT, CURSOR),
+)
+VERSION = Operation(
+    "GET", "/api/v1/policies/{version}", Access.READ, summary="The rules of one version.", answer=PolicyContent
+)
+DRY_RUN = Operation(
+    "POST",
+    "/api/v1/policies/dry-run",
+    Access.WRITE,
+    summary="What the current and proposed rules say of prompts; nothing is logged, counted or changed.",
+    body=DryRun,
+    answer=DryRunAnswer,
+)
+
+OPERATIONS = (EVALUATE, LIST, COUNT, READ, VERSIONS, VERSION, DRY_RUN)

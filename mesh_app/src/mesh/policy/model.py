@@ -9,9 +9,10 @@ from msgspec import Meta
 
 from mesh.core.fields import Namespace, RunId
 from mesh.core.paging import iso
+from mesh.policy.rule import AnyRule
 
 if TYPE_CHECKING:
-    from mesh.policy.rules import Finding
+    from mesh.policy.rules import Finding, Outcome
 
 Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*$")]
 
@@ -36,8 +37,30 @@ class Evaluation(msgspec.Struct):
     context: EvaluationContext = msgspec.field(default_factory=EvaluationContext)
 
 
+class DryRun(msgspec.Struct):
+    """Body of POST /api/v1/policies/dry-run; `role` is the caller's own when it is left out."""
+
+    rules: Annotated[list[AnyRule], Meta(max_length=200)]
+    prompts: Annotated[list[str], Meta(min_length=1, max_length=50)]
+    role: str | None = None
+
+
 def reasons_json(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
     return [{"rule": f.rule, "effect": f.effect, "reason": f.reason} for f in findings]
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """What was decided, why, and what the caller must do for it to hold."""
+    answer: dict[str, Any] = {"decision": outcome.decision, "reasons": reasons_json(outcome.reasons), "obligations": []}
+    if outcome.redacted is not None:
+        places = [(f.rule, len(f.spans)) for f in outcome.reasons if f.effect == "redact"]
+        answer["obligations"] = [{"kind": "redact", "rule": rule, "places": count} for rule, count in places]
+        answer["redacted_prompt"] = outcome.redacted
+    return answer
+
+
+def version_json(row: Any) -> dict[str, Any]:
+    return {"version": row["version"], "loaded_at": iso(row["loaded_at"]), "instance": row["instance"]}
 
 
 def decision_json(row: Any) -> dict[str, Any]:

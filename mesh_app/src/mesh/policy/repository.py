@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from mesh.core.database import Database
-from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor
+from mesh.core.group import GroupCommit
+from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_time
+from mesh.core.problem import ProblemError
 from mesh.core.settings import VERIFY_NAMESPACE
 
 _INSERT = """
@@ -17,6 +20,16 @@ _INSERT = """
 """
 _PAGE = "SELECT * FROM decisions WHERE <where> ORDER BY id DESC LIMIT <limit>"
 _COUNT = "SELECT count(*) FROM decisions WHERE <where>"
+WAITING, TOGETHER = 2000, 200
+"""Decisions that may wait to be logged in one process, and those of one commit."""
+_REMEMBER = """
+    INSERT INTO policy_versions (version, rules, instance) VALUES ($1, $2, $3) ON CONFLICT (version) DO NOTHING
+"""
+_VERSIONS = """
+    SELECT version, loaded_at, instance FROM policy_versions
+    WHERE $1::timestamptz IS NULL OR (loaded_at, version) < ($1, $2)
+    ORDER BY loaded_at DESC, version DESC LIMIT $3
+"""
 
 
 @dataclass(frozen=True)
@@ -39,10 +52,18 @@ class DecisionFilter:
 class DecisionRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._group = GroupCommit(self._insert, waiting=WAITING, together=TOGETHER)
 
     async def log(self, *values: Any) -> None:
         """Stores one decision (values in the order of the insert); raises ProblemError 503."""
-        await self._database.write.execute(_INSERT, *values)
+        await self._group.store([values])
+
+    async def _insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        if len(rows) == 1:
+            await self._database.write.execute(_INSERT, *rows[0])
+            return
+        async with self._database.write.connection() as connection:
+            await connection.executemany(_INSERT, rows)
 
     async def get(self, decision_id: UUID) -> Any:
         return await self._database.read.fetchrow("SELECT * FROM decisions WHERE id = $1", decision_id)
@@ -68,3 +89,34 @@ class DecisionRepository:
         where, arguments = wanted.where()
         total: int = await self._database.read.fetchval(_COUNT.replace("<where>", where), *arguments)
         return total
+
+
+class VersionRepository:
+    """Every content of the rules that a decision was made by."""
+
+    def __init__(self, database: Database, instance: str) -> None:
+        self._database = database
+        self._instance = instance
+        self._known: str | None = None
+
+    async def remember(self, version: str, rules: str) -> None:
+        """Stores rules (JSON) that this process has not decided by before; raises ProblemError 503."""
+        if version != self._known:
+            await self._database.write.execute(_REMEMBER, version, rules, self._instance)
+            self._known = version
+
+    async def get(self, version: str) -> Any:
+        return await self._database.read.fetchrow("SELECT * FROM policy_versions WHERE version = $1", version)
+
+    async def page(self, limit: int, cursor: str | None) -> tuple[list[Any], str | None]:
+        """Those first loaded last come first; and the cursor of the next page when there is one."""
+        loaded_at, version = decode_cursor(cursor, 2) if cursor else ("", "")
+        try:
+            before = parse_time("cursor", loaded_at or None)
+        except ProblemError:
+            raise bad_cursor() from None
+        rows = await self._database.read.fetch(_VERSIONS, before, version, limit + 1)
+        if len(rows) <= limit:
+            return rows, None
+        last = rows[limit - 1]
+        return rows[:limit], encode_cursor(iso(last["loaded_at"]) or "", last["version"])
