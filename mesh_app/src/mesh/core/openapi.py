@@ -49,7 +49,10 @@ def document(service: str, release: str, endpoints: Sequence[Endpoint]) -> bytes
             "paths": paths,
             "components": {
                 "schemas": components,
-                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                },
             },
         }
     )
@@ -93,7 +96,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": content}
     if endpoint.access is not Access.OPEN:
         roles = ", ".join(endpoint.access.value)
-        operation |= {"security": [{"bearer": []}], "description": f"Roles: {roles}."}
+        operation |= {"security": [{"bearer": []}, {"key": []}], "description": f"Roles: {roles}."}
     return operation
 
 
