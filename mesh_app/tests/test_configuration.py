@@ -76,21 +76,3 @@ def test_auth_off_is_refused_on_an_address_that_others_reach(mesh: Mesh) -> None
         done = mesh.command("registry", env={"MESH_AUTH": "off", "MESH_BIND": bind})
         assert done.returncode == EX_CONFIG
         assert "MESH_AUTH=off is refused" in done.stderr
-
-
-def test_doctor_is_content_with_a_sound_mesh_and_names_what_is_wrong_with_another(mesh: Mesh, files: Path) -> None:
-    mesh.migrate()
-    sound = mesh.command("doctor")
-    assert sound.returncode == 0, sound.stdout
-    assert {line[:6] for line in sound.stdout.splitlines()} == {"ok    "}
-    env = {
-        "MESH_DATABASE_PASSWORD_FILE": str(files / "db_owner"),
-        "MESH_REDIS_PASSWORD_FILE": str(files / "db_owner"),
-        "MESH_SERVICE_TOKEN_FILE": str(files / "session_key"),
-        "MESH_POLICY_FILE": str(files / "nowhere"),
-    }
-    ill = mesh.command("doctor", env=env)
-    assert ill.returncode == 1
-    failed = [line.split(":")[0] for line in ill.stdout.splitlines() if line.startswith("FAIL")]
-    assert failed == ["FAIL  auth", "FAIL  policy rules", "FAIL  postgresql", "FAIL  redis"]
-    assert ill.stderr == ""

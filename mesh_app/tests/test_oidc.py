@@ -38,13 +38,13 @@ def own_provider(tmp_path: Path) -> Iterator[OpenIdProvider]:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by one with each question to a provider."""
     questions: list[str] = []
-    real = oidc._keys_of
+    real = oidc.keys_of
 
     async def counted(issuer: str) -> Any:
         questions.append(issuer)
         return await real(issuer)
 
-    monkeypatch.setattr(oidc, "_keys_of", counted)
+    monkeypatch.setattr(oidc, "keys_of", counted)
     return questions
 
 

@@ -46,7 +46,8 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     migrate.add_argument(
         "--wait", type=float, default=60.0, metavar="SECONDS", help="how long to wait for the database (60)"
     )
-    commands.add_parser("doctor", help="say what is wrong with the configuration and what it points to")
+    doctor = commands.add_parser("doctor", help="say what is wrong with the configuration and what it points to")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     admin = commands.add_parser("admin", help="API keys, tokens, agents and policies by hand")
     if given[:1] == ["admin"]:
         from mesh.admin import add_nouns
@@ -64,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.command == "doctor":
         from mesh.doctor import run_doctor
 
-        return run_doctor(os.environ)
+        return run_doctor(os.environ, as_json=options.json)
     if options.command == "admin":
         from mesh.admin import run_admin
 

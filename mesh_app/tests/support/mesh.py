@@ -129,6 +129,7 @@ class Mesh:
         }
         for name, text in texts.items():
             (self.directory / name).write_text(text + "\n")
+            (self.directory / name).chmod(0o600)
 
     def env(self, service: str) -> dict[str, str]:
         at = f"127.0.0.1:{self.postgresql.port}/{self.database}"

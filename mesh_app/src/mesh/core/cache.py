@@ -122,6 +122,10 @@ class Cache:
         async with asyncio.timeout(TIMEOUT * 2):
             await pipeline.execute()
 
+    async def command(self, *words: str) -> Any:
+        """Any command as it is, the key in full. Raises the driver's errors."""
+        return await self._redis.execute_command(*words)
+
     async def _call(self, operation: Awaitable[Any]) -> Any:
         try:
             async with asyncio.timeout(TIMEOUT * 2):

@@ -66,7 +66,7 @@ class ProviderKeys:
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(_TIMEOUT):
-                keys = await _keys_of(self._issuer)
+                keys = await keys_of(self._issuer)
         except TimeoutError:
             self._error = "it did not answer in time"
         except ValueError as error:
@@ -78,7 +78,7 @@ class ProviderKeys:
         log.warning("OpenID provider", extra={"fields": {"issuer": self._issuer, "error": self._error}})
 
 
-async def _keys_of(issuer: str) -> dict[tuple[str, str], Any]:
+async def keys_of(issuer: str) -> dict[tuple[str, str], Any]:
     """Keys by kid and algorithm; raises ValueError with the reason."""
     import aiohttp
 

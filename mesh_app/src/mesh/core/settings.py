@@ -181,10 +181,14 @@ def _database_url(variable: str, url: str | None) -> str:
     return url
 
 
+def url_variable(service: str) -> str:
+    return f"MESH_URL_{_URL_NAMES.get(service, service.upper())}"
+
+
 def _urls(env: Mapping[str, str]) -> dict[str, str]:
     urls = {}
     for service, port in PORTS.items():
-        variable = f"MESH_URL_{_URL_NAMES.get(service, service.upper())}"
+        variable = url_variable(service)
         url = (env.get(variable) or f"http://127.0.0.1:{port}").rstrip("/")
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ConfigError(f"{variable} is {url!r}; give an http:// or https:// URL.")
