@@ -12,20 +12,19 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.core.audit import audited, described, named
 from mesh.core.health import HealthReport, Liveness
-from mesh.core.identity import IDENTITY_KEY, Access, Gatekeeper, Identity
+from mesh.core.identity import IDENTITY_KEY, Access, Identity
 from mesh.core.log import log, log_each, request_id
 from mesh.core.metrics import CONTENT_TYPE
 from mesh.core.openapi import document
 from mesh.core.problem import ProblemError, json_response, problem_response
+from mesh.core.routing import Routes
 from mesh.core.runtime import Runtime
 from mesh.core.trace_context import Trace, begin, current_trace
 
@@ -156,18 +155,10 @@ class Operation(_Description):
 
 def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
     """The ASGI application of a service: its endpoints plus health and metrics."""
-    gatekeeper = runtime.gatekeeper()
-    all_endpoints = _with_common(runtime, endpoints)
     runtime.metrics.prepare((e.method, e.path, e.success) for e in endpoints)
-    by_path: dict[str, dict[str, Endpoint]] = {}
-    for endpoint in all_endpoints:
-        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    routes = [
-        Route(path, _entry(runtime, gatekeeper, methods), methods=list(methods)) for path, methods in by_path.items()
-    ]
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: object) -> AsyncIterator[None]:
         await runtime.start()
         log.info(
             "started", extra={"fields": {"service": runtime.settings.service, "release": runtime.settings.release}}
@@ -175,10 +166,7 @@ def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
         yield
         await runtime.stop()
 
-    # Starlette answers an error that nobody foresaw by the second handler and raises it again, for the log of Shell.
-    handlers = {HTTPException: _routing_error, Exception: _unexpected_error}
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
-    return Shell(app, runtime)
+    return Shell(Dispatcher(runtime, _with_common(runtime, endpoints)), Router(lifespan=lifespan), runtime)
 
 
 def _with_common(runtime: Runtime, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
@@ -202,25 +190,36 @@ def _with_common(runtime: Runtime, endpoints: Sequence[Endpoint]) -> list[Endpoi
     return every
 
 
-def _entry(
-    runtime: Runtime, gatekeeper: Gatekeeper, methods: dict[str, Endpoint]
-) -> Callable[[Request], Awaitable[Response]]:
-    async def entry(request: Request) -> Response:
-        endpoint = methods["GET" if request.method == "HEAD" else request.method]
-        request.scope[_ROUTE_KEY] = endpoint.path
-        try:
-            identity = await gatekeeper.admit(request, endpoint.access)
-            limits = await _count(runtime, endpoint, identity)
-            if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
-                run = request.headers.get(VERIFY_HEADER, "")
-                request.scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None
-            response = await endpoint.handler(Call(request, identity, runtime))
-            response.headers.update(limits)
-            return response
-        except ProblemError as problem:
-            return problem_response(problem, request.url.path, request_id.get())
+class Dispatcher:
+    """Finds the endpoint, admits the caller and turns problems into answers."""
 
-    return entry
+    def __init__(self, runtime: Runtime, endpoints: Sequence[Endpoint]) -> None:
+        self._runtime = runtime
+        self._gatekeeper = runtime.gatekeeper()
+        self._routes = Routes(endpoints)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        try:
+            response = await self._answer(request)
+        except ProblemError as problem:
+            response = problem_response(problem, request.url.path, request_id.get())
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        scope = request.scope
+        endpoint, scope["path_params"] = self._routes.find(scope["method"], scope["path"])
+        scope[_ROUTE_KEY] = endpoint.path
+        identity = await self._gatekeeper.admit(request, endpoint.access)
+        if endpoint.access is not Access.OPEN:
+            scope[IDENTITY_KEY] = identity
+        limits = await _count(self._runtime, endpoint, identity)
+        if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
+            run = request.headers.get(VERIFY_HEADER, "")
+            scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None
+        response = await endpoint.handler(Call(request, identity, self._runtime))
+        response.headers.update(limits)
+        return response
 
 
 async def _count(runtime: Runtime, endpoint: Endpoint, identity: Identity) -> dict[str, str]:
@@ -228,20 +227,6 @@ async def _count(runtime: Runtime, endpoint: Endpoint, identity: Identity) -> di
     if endpoint.access is Access.OPEN or identity.role == "service" or identity.via:
         return {}
     return await runtime.limiter.admit(identity.subject)
-
-
-async def _routing_error(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = {404: "There is nothing at this path.", 405: f"{request.method} is not possible at this path."}.get(
-        status, str(error)
-    )
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return problem_response(ProblemError(status, detail, headers=headers), request.url.path, request_id.get())
-
-
-async def _unexpected_error(request: Request, _error: Exception) -> Response:
-    problem = ProblemError(500, "An unexpected error; the service's log has it under this request id.")
-    return problem_response(problem, request.url.path, request_id.get())
 
 
 async def _health(call: Call) -> Response:
@@ -264,13 +249,14 @@ async def _metrics(call: Call) -> Response:
 class Shell:
     """Pure ASGI wrapper: request id in and out, trace, metrics, access log, drain."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+    def __init__(self, app: Dispatcher, lifespan: Router, runtime: Runtime) -> None:
         self._app = app
+        self._lifespan = lifespan
         self._runtime = runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._lifespan(scope, receive, send)
             return
         started = time.perf_counter()
         token = request_id.set(_request_id(scope))
@@ -292,6 +278,9 @@ class Shell:
             await self._app(scope, receive, answer)
         except Exception:
             log.exception("unexpected error")
+            if not status:
+                problem = ProblemError(500, "An unexpected error; the service's log has it under this request id.")
+                await problem_response(problem, scope["path"], request_id.get())(scope, receive, answer)
         finally:
             self._record(scope, trace, status or 500, time.perf_counter() - started)
             current_trace.reset(trace_token)
