@@ -153,7 +153,7 @@ def test_nothing_is_wider_than_a_small_screen(page: Page, closed_mesh: Mesh, pat
 def test_colours_follow_the_scheme_of_the_system(page: Page) -> None:
     grounds = {}
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         grounds[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert grounds == {"light": "rgb(247, 248, 250)", "dark": "rgb(18, 22, 29)"}
 

@@ -57,8 +57,9 @@ def _register(mesh: Mesh, name: str, kind: str, vendor: str, model: str, descrip
 def _samples(agents: list[dict[str, Any]], hours: float) -> list[dict[str, Any]]:
     noise, now = random.Random(7), datetime.now(UTC)  # noqa: S311 - the shape of a curve, no secret
     samples = []
-    for step in range(120):
-        at = now - timedelta(hours=hours * (119 - step) / 120)
+    steps = int(hours * 20)
+    for step in range(steps):
+        at = now - timedelta(minutes=3 * (steps - 1 - step))
         for metric, middle, swing in METRICS:
             value = middle + swing * (math.sin(step / 9) + noise.uniform(-0.35, 0.35))
             agent = agents[step % 3]["id"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-WIDTH, HEIGHT = 480, 200
-LEFT, RIGHT, TOP, BOTTOM = 54, 470, 12, 172
+WIDTH, HEIGHT = 360, 170
+LEFT, RIGHT, TOP, BOTTOM = 48, 352, 10, 142
 """The plot inside the drawing; the rest is for the axes' labels."""
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _COLUMNS = 4
