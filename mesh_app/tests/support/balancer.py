@@ -38,9 +38,10 @@ class Balancer:
             time.sleep(0.02)
 
     async def _run(self) -> None:
-        await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=512)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=512)
         watchers = [asyncio.create_task(self._watch(backend)) for backend in self._backends]
         await self._closed.wait()
+        server.close()
         for watcher in watchers:
             watcher.cancel()
         for writer in self._writers:
