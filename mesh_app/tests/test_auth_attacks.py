@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 from support.forge import JWT_KEYS, b64, claims_of, hs256, kid_of, unsigned
@@ -115,6 +117,13 @@ def attacks(provider: OpenIdProvider, listener: socket.socket) -> dict[str, str]
         "no sub": hs256(claims_of(MESH, sub=None)),
         "sub with a line break": hs256(claims_of(MESH, sub="a\r\nX-Mesh-Role: admin")),
         "sub with a line break at the provider": provider.sign(theirs(provider, sub="a\r\nb")),
+        "sub as a number at the provider": signed_by(provider, theirs(provider, sub=1)),
+        "sub as an object at the provider": signed_by(provider, theirs(provider, sub={"a": 1})),
+        "exp not a number at the provider": signed_by(provider, theirs(provider, exp=float("nan"))),
+        "exp without end at the provider": signed_by(provider, theirs(provider, exp=float("inf"))),
+        "nbf as a list at the provider": signed_by(provider, theirs(provider, nbf=[0])),
+        "payload not an object at the provider": signed_by(provider, [1]),
+        "payload nested deeply at the provider": signed_by(provider, b"[" * 3000),
         "role service": hs256(claims_of(MESH, role="service")),
         "role verify": hs256(claims_of(MESH, role="verify")),
         "role unknown": hs256(claims_of(MESH, role="king")),
@@ -168,6 +177,12 @@ def relabelled(token: str, **header: Any) -> str:
     return f"{b64({'typ': 'JWT', **header})}.{'.'.join(token.split('.')[1:])}"
 
 
+def signed_by(provider: OpenIdProvider, payload: Any) -> str:
+    """The provider's own sound signature over any payload."""
+    signed = f"{b64({'alg': 'RS256', 'typ': 'JWT', 'kid': provider.kid('RS256')})}.{b64(payload)}"
+    return f"{signed}.{b64(provider.keys['RS256'].sign(signed.encode(), PKCS1v15(), SHA256()))}"
+
+
 def signed_raw(payload: bytes) -> str:
     """A sound signature over a payload that is no claims."""
     return hs256(payload)
@@ -179,6 +194,7 @@ def test_sound_tokens_are_admitted(guarded_mesh: Mesh, provider: OpenIdProvider,
         hs256(OURS),
         hs256(OURS, JWT_KEYS[1]),
         hs256(OURS, typ=None),
+        signed_by(provider, theirs(provider)),
         *(provider.sign(theirs(provider), alg) for alg in ("RS256", "ES256")),
         *(provider.token(alg=alg) for alg in ("RS256", "ES256")),
     ]

@@ -45,7 +45,11 @@ def install() -> Path:
         npm = [str(_NODE / "bin" / "node"), str(_NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
         options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
         subprocess.run([*npm, *options], cwd=part, check=True, stdin=subprocess.DEVNULL)
-        part.rename(home)
+        try:
+            part.rename(home)
+        except OSError:
+            # Another run was faster; anything else shows at the next line that needs the folder.
+            shutil.rmtree(part)
     return home
 
 
