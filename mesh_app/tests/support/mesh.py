@@ -229,7 +229,7 @@ class Mesh:
             named["Authorization"] = f"Bearer {TOKENS.get(token, token)}"
         return http(method, self.url(service, path), body, named)
 
-    def wait(self, service: str, status: int, timeout: float = 20.0) -> Answer:
+    def wait(self, service: str, status: int, timeout: float = 60.0) -> Answer:
         """The first answer of GET /health with `status`; raises after `timeout` seconds."""
         deadline, last = time.monotonic() + timeout, "nothing"
         while time.monotonic() < deadline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mesh.core.identity import Identity
 
 _CHANGING = ("POST", "PUT", "PATCH", "DELETE")
-_DATA_PLANE = ("/api/v1/evaluate", "/api/v1/metrics", "/graphql", "unmatched")
+_DATA_PLANE = ("/api/v1/evaluate", "/api/v1/metrics", "/api/v1/agents/{id}/heartbeat", "/graphql", "unmatched")
 """Routes that are the mesh's daily work and change nothing that an operator answers for."""
 
 

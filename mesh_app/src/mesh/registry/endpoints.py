@@ -59,7 +59,8 @@ class _Agents:
         subject = call.identity.subject
         made = await self._keys.begin(subject, key, body)
         if made is not None:
-            return self._created(await self._repository.get(parse_uuid(made)), {"Idempotent-Replayed": "true"})
+            row = await self._repository.get(parse_uuid(made), written_now=True)
+            return self._created(row, {"Idempotent-Replayed": "true"})
         try:
             row = await self._insert(call, body)
         except ProblemError:

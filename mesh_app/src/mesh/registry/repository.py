@@ -123,8 +123,10 @@ class AgentRepository:
         except asyncpg.UniqueViolationError:
             raise _taken(agent.namespace, agent.name) from None
 
-    async def get(self, agent_id: UUID, origin: str = "") -> Any:
-        row = await self._database.read.fetchrow(self._sql(_ONE), origin, agent_id)
+    async def get(self, agent_id: UUID, origin: str = "", *, written_now: bool = False) -> Any:
+        """The row; raises ProblemError 404. What was written just now may not have come to a read replica yet."""
+        pool = self._database.write if written_now else self._database.read
+        row = await pool.fetchrow(self._sql(_ONE), origin, agent_id)
         return row if row is not None else _missing(agent_id)
 
     async def page(self, wanted: AgentFilter, limit: int, cursor: str | None) -> tuple[list[Any], str | None]:
