@@ -173,7 +173,9 @@ class Load:
             await asyncio.sleep(0.01)
         self._waiting.clear()
         announce("end")
-        result = LoadResult(spec.duration, _cpu_seconds() - cpu, self._latencies, self._failures)
+        # A backlog that is worked off after the last request was due is part of the window.
+        seconds = max(spec.duration, self._clock() - self._begin) if spec.rate else spec.duration
+        result = LoadResult(seconds, _cpu_seconds() - cpu, self._latencies, self._failures)
         self._stopped = True
         for task in [*watch, *self._tasks]:
             task.cancel()
