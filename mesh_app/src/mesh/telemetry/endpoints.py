@@ -8,14 +8,14 @@ from typing import Any
 from starlette.responses import Response
 
 from mesh.core.group import GroupCommit
-from mesh.core.http import Call, Endpoint, decode
+from mesh.core.http import Call, Endpoint
 from mesh.core.leader import Leader
 from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time, parse_whole
 from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.verify_records import verify_endpoints
 from mesh.telemetry import api
-from mesh.telemetry.model import MAXIMUM_BATCH, rollup_json, sample_json, sort_out
+from mesh.telemetry.model import MAXIMUM_BATCH, items_of, rollup_json, sample_json, sort_out
 from mesh.telemetry.partitions import Partitions, kept_since
 from mesh.telemetry.repository import SampleFilter, SampleRepository
 from mesh.telemetry.rollups import ROLLUP_KEY, RollupFilter, RollupRepository
@@ -55,8 +55,7 @@ class _Samples:
         await self._partitions.maintain(now, complete_since)
 
     async def store(self, call: Call) -> Response:
-        body: Any = decode(await call.body(), object)
-        raw = body if isinstance(body, list) else [body]
+        raw = items_of(await call.body())
         if not raw:
             raise ProblemError(422, "The list is empty; send at least one sample.")
         if len(raw) > MAXIMUM_BATCH:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from mesh.core.fields import Namespace, RunId, Word
+from mesh.core.http import decode
 from mesh.core.paging import iso
 
 MAXIMUM_BATCH = 5000
@@ -36,6 +37,18 @@ class Sample(msgspec.Struct, forbid_unknown_fields=True):
 COLUMNS = ("namespace", "agent_id", "metric_type", "value", "run_id", "recorded_at", "received_at")
 
 
+def items_of(body: bytes) -> list[Any]:
+    """What one request holds: Samples when all of a list fit, which one pass tells, else anything for `sort_out`.
+
+    Raises ProblemError 400 for broken JSON.
+    """
+    try:
+        return msgspec.json.decode(body, type=list[Sample])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found: Any = decode(body, object)
+        return found if isinstance(found, list) else [found]
+
+
 def sort_out(
     raw: list[Any], run_id: str | None, now: datetime, earliest: datetime
 ) -> tuple[list[tuple[Any, ...]], list[dict[str, Any]]]:
@@ -44,7 +57,7 @@ def sort_out(
     allowed = f"between {iso(earliest)} (older samples are not kept) and tomorrow"
     for index, item in enumerate(raw):
         try:
-            sample = msgspec.convert(item, Sample)
+            sample = item if isinstance(item, Sample) else msgspec.convert(item, Sample)
             if not -LARGEST <= sample.value <= LARGEST:
                 raise msgspec.ValidationError(f"Expected a number from -{LARGEST:g} to {LARGEST:g} - at `$.value`")
             if sample.timestamp is not None and not earliest <= sample.timestamp <= now + FUTURE:
