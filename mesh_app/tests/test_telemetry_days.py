@@ -188,6 +188,28 @@ def test_whole_days_are_dropped_when_they_are_over_and_both_logins_can_do_it(new
     assert not {name for name in tables(new) if name.startswith("samples_until")}
 
 
+def test_a_retention_that_was_raised_does_not_bring_back_the_days_that_are_gone(new: Mesh) -> None:
+    """A late sample of such an hour would make a rollup of itself alone, in place of the one that is final."""
+    sample = {"agent_id": "x", "metric_type": "y", "value": 1}
+
+    def oldest() -> datetime:
+        found: datetime = with_database(new, lambda database: Partitions(database).oldest())
+        return found
+
+    assert oldest().year == 1
+    maintain(new, NOW + timedelta(days=8), NOW + timedelta(days=8))
+    assert oldest().date() == (NOW + timedelta(days=8)).date()
+    day, next_day = NOW.date(), NOW.date() + timedelta(days=1)
+    new.sql(f"CREATE TABLE samples_{day:%Y%m%d} PARTITION OF samples FOR VALUES FROM ('{day}') TO ('{next_day}')")
+    assert oldest().date() == NOW.date()
+    new.start("telemetry")
+    assert new.call("POST", "telemetry", "/api/v1/metrics", sample).status == 202
+    late = {**sample, "timestamp": (NOW - timedelta(days=2)).isoformat()}
+    refused = new.call("POST", "telemetry", "/api/v1/metrics", late)
+    assert (refused.status, "older samples are not kept" in refused.json["detail"]) == (422, True)
+    new.stop("telemetry")
+
+
 def test_samples_that_found_no_day_move_when_it_is_made_and_go_when_they_are_too_old(new: Mesh) -> None:
     at = NOW + timedelta(days=9)
     new.sql(f"INSERT INTO samples (agent_id, metric_type, value, recorded_at) VALUES ('x', 'y', 1, '{at}')")

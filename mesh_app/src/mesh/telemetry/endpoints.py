@@ -50,9 +50,12 @@ class _Samples:
     async def upkeep(self) -> None:
         """The leader's job. Raw samples stay a day longer than they count, so that rollups are final before they go."""
         now = datetime.now(UTC)
-        complete_since = kept_since(now, self._retention_days + 1)
-        await self._rollups.roll(now, complete_since)
-        await self._partitions.maintain(now, complete_since)
+        since = kept_since(now, self._retention_days + 1)
+        await self._rollups.roll(now, max(since, await self._partitions.oldest()))
+        await self._partitions.maintain(now, since)
+
+    async def _raw_since(self, now: datetime) -> datetime:
+        return max(kept_since(now, self._retention_days), await self._partitions.oldest())
 
     async def store(self, call: Call) -> Response:
         raw = items_of(await call.body())
@@ -61,7 +64,7 @@ class _Samples:
         if len(raw) > MAXIMUM_BATCH:
             raise ProblemError(413, f"{len(raw)} samples in one request; send at most {MAXIMUM_BATCH} at once.")
         now = datetime.now(UTC)
-        rows, errors = sort_out(raw, call.verify_run, now, kept_since(now, self._retention_days))
+        rows, errors = sort_out(raw, call.verify_run, now, await self._raw_since(now))
         counts: dict[str, Any] = {"accepted": len(rows), "rejected": len(errors), "errors": errors[:_ERRORS_SHOWN]}
         if not rows:
             raise ProblemError(422, f"No sample was accepted; the first error: {errors[0]['error']}.", **counts)
@@ -75,13 +78,13 @@ class _Samples:
         return json_response({"items": [sample_json(row) for row in rows], "next_cursor": after})
 
     async def aggregate(self, call: Call) -> Response:
-        raw_since = kept_since(datetime.now(UTC), self._retention_days)
+        raw_since = await self._raw_since(datetime.now(UTC))
         return json_response(await self._repository.aggregate(_filter(call), raw_since))
 
     async def series(self, call: Call) -> Response:
         minutes = parse_whole("minutes", call.query("minutes") or "60", 1, api.LONGEST_SERIES)
         now = datetime.now(UTC)
-        raw_since = kept_since(now, self._retention_days)
+        raw_since = await self._raw_since(now)
         rows = await self._repository.series(now - timedelta(minutes=minutes), float(minutes), raw_since)
         points = [
             {"metric_type": r["metric_type"], "at": iso(r["bucket"]), "count": r["count"], "avg": r["avg"]}

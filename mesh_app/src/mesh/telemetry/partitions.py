@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,8 @@ AHEAD = 7
 """Days; a sample may lie one day in the future, the rest is for a leader that is away."""
 _NAME = re.compile(r"samples_(until_)?(\d{8})")
 _DAY = timedelta(days=1)
+_EVER = datetime.min.replace(tzinfo=UTC)
+_LOOK_EVERY = 60.0
 _LIST = """
     SELECT relname, pg_get_userbyid(relowner) AS owner FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
     WHERE inhparent = 'samples'::regclass
@@ -67,6 +70,12 @@ def expired(partitions: Iterable[Partition], since: date) -> list[str]:
     return sorted(p.name for p in partitions if p.end <= since)
 
 
+def begin_of(partitions: Iterable[Partition]) -> datetime:
+    """The first moment that a partition is there for."""
+    begins = [date.min if p.first else p.end - _DAY for p in partitions]
+    return datetime.combine(min(begins, default=date.min), datetime.min.time(), UTC)
+
+
 def kept_since(now: datetime, retention_days: int) -> datetime:
     """The first moment that raw samples are kept of: a midnight in UTC."""
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - _DAY * retention_days
@@ -75,6 +84,19 @@ def kept_since(now: datetime, retention_days: int) -> datetime:
 class Partitions:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._oldest = _EVER
+        self._look_again = 0.0
+
+    async def oldest(self) -> datetime:
+        """Where the first day begins that is still there, looked up once a minute; raises ProblemError 503.
+
+        It is later than the retention says after that was raised: what is gone does not come back.
+        """
+        if time.monotonic() >= self._look_again:
+            partitions = parse(row["relname"] for row in await self._database.write.fetch(_LIST))
+            self._oldest = begin_of(partitions)
+            self._look_again = time.monotonic() + _LOOK_EVERY
+        return self._oldest
 
     async def maintain(self, now: datetime, since: datetime) -> None:
         """Makes the days to come, and drops those before `since`; what is locked for long waits for the next round."""
