@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 import sys
@@ -9,15 +10,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 from conftest import MakeMesh
 from support.mesh import Mesh
 from support.releases import Release
-from support.servers import PostgreSQL, free_port
+from support.servers import OWNER_PASSWORD, PostgreSQL, free_port
 
 from mesh.core.schema import load_manifest
-from mesh.migrate import LOCK_KEY
+from mesh.migrate import LOCK_KEY, _applied
 
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -226,3 +229,32 @@ def until(claim: Callable[[], bool], timeout: float = 15.0) -> None:
     while not claim():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.05)
+
+
+class Between:
+    """A connection after whose first question another run migrates the database."""
+
+    def __init__(self, connection: Any, mesh: Mesh) -> None:
+        self._connection = connection
+        self._mesh: Mesh | None = mesh
+
+    async def fetchval(self, query: str) -> Any:
+        answer = await self._connection.fetchval(query)
+        if self._mesh is not None:
+            mesh, self._mesh = self._mesh, None
+            await asyncio.to_thread(mesh.migrate)
+        return answer
+
+    async def fetch(self, query: str) -> Any:
+        return await self._connection.fetch(query)
+
+
+def test_a_run_that_looks_while_another_one_ends_does_not_take_its_tables_for_damage(mesh: Mesh) -> None:
+    async def look() -> int:
+        connection = await asyncpg.connect(mesh.env("migrate")["MESH_MIGRATION_DATABASE_URL"], password=OWNER_PASSWORD)
+        try:
+            return len(await _applied(Between(connection, mesh)))
+        finally:
+            await connection.close()
+
+    assert asyncio.run(look()) == HEAD

@@ -127,8 +127,10 @@ async def _connect(login: DatabaseLogin, wait: float) -> Any:
 
 
 async def _applied(connection: Any) -> list[Mapping[str, Any]]:
+    # In this order: another run makes both in one transaction, maybe between the two questions.
+    in_use = await connection.fetchval("SELECT to_regclass('agents') IS NOT NULL")
     if await connection.fetchval("SELECT to_regclass('schema_migrations') IS NULL"):
-        if await connection.fetchval("SELECT to_regclass('agents') IS NOT NULL"):
+        if in_use:
             raise MigrationError(
                 "the database has tables of the mesh but no table schema_migrations; "
                 "restore it from a backup before anything else."
