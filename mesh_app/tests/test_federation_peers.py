@@ -201,6 +201,17 @@ def test_over_two_replicas_one_process_pulls_at_a_time(hub: Mesh, north: FakePee
         hub.stop("federation-b")
 
 
+def test_the_first_visit_does_not_wait_for_an_interval(hub: Mesh, north: FakePeer) -> None:
+    hub.stop("federation")
+    asked = len(north.asked)
+    hub.start("federation", env={"MESH_FEDERATION_INTERVAL_SECONDS": "3600"})
+    try:
+        eventually(lambda: len(north.asked) == asked + 1)
+    finally:
+        hub.stop("federation")
+        hub.start("federation", env={"MESH_PEER_STALE_SECONDS": str(STALE)})
+
+
 def test_a_signed_request_with_a_nonce_is_answered_once(hub: Mesh) -> None:
     signer = Signer(FEDERATION_KEY, "north")
 

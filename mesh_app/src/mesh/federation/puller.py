@@ -22,7 +22,7 @@ from mesh.federation.records import ExportPage, accept
 from mesh.federation.repository import FederationRepository
 from mesh.federation.signature import HEADER, Signer
 
-LEASE_SECONDS, VISIT_SECONDS, RENEWAL_SECONDS = 30.0, 20.0, 3.0
+LEASE_SECONDS, VISIT_SECONDS, RENEWAL_SECONDS, LOOK_SECONDS = 30.0, 20.0, 3.0, 0.3
 PAGE_SIZE, MAXIMUM_PAGES = 200, 50
 MAXIMUM_BACKOFF = 60.0
 
@@ -70,8 +70,11 @@ class Puller:
         """One visit per interval while this process holds the lease; a failing peer or store only costs its visit."""
         failures = 0
         while True:
-            if time.monotonic() < self._may_start_until:
-                failures = await self._visit(peer, failures)
+            if time.monotonic() >= self._may_start_until:
+                # Not a whole interval: the lease may come any moment.
+                await asyncio.sleep(min(self._interval, LOOK_SECONDS))
+                continue
+            failures = await self._visit(peer, failures)
             await asyncio.sleep(pause_after(failures, self._interval, SystemRandom().uniform(0.8, 1.2)))
 
     async def _visit(self, peer: Peer, failures: int) -> int:
