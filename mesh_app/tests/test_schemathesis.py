@@ -73,6 +73,9 @@ def test_no_request_makes_a_service_fail_or_answer_what_it_does_not_describe(
         Target(closed.url(service), credential(closed, service, "reader"), excluded=("ignored_auth",)),
         Target(opened.url(service), excluded=("ignored_auth", "missing_required_header")),
     ]
+    if service == "api-gateway":
+        # Most of its endpoints are those of the other services, which the second and the third are sent to there.
+        del targets[1:]
     before = [total(mesh, service, "requests") for mesh in meshes]
     found = fuzz(targets, EXAMPLES, known(closed, service))
     counted[service] = sum(total(mesh, service, "requests") for mesh in meshes) - sum(before)
