@@ -3,7 +3,7 @@
 ContextForge (mcp-contextforge-gateway) runs as its own scripts start it: gunicorn, 2 x cores + 1 uvicorn workers,
 preloaded, access log off, pools, caches and log level as its compose file has them, and a Redis of its own (its
 channels need more rights than the mesh's login has). Switched off: its web UI and admin API, which the requests here
-do not touch.
+do not touch, and its rate limits, which would answer most of them with 429 (ours has none by default).
 
 LiteLLM's proxy is not measured: its database client fetches a query engine from a host of its own while it installs, so
 it cannot be installed from a package index alone.
@@ -110,6 +110,8 @@ def _environment(stack: Stack, redis: PeerRedis, port: int) -> dict[str, str]:
         "MCPGATEWAY_ADMIN_API_ENABLED": "false",
         "LOG_LEVEL": "ERROR",
         "DISABLE_ACCESS_LOG": "true",
+        "RATE_LIMITING_ENABLED": "false",
+        "TOOL_RATE_LIMIT": "1000000",
         "STRUCTURED_LOGGING_DATABASE_ENABLED": "false",
         "AUDIT_TRAIL_ENABLED": "false",
         "DB_POOL_CLASS": "queue",
@@ -133,8 +135,8 @@ def _specs(port: int, token: str) -> dict[str, LoadSpec]:
     headers = {"Authorization": f"Bearer {token}"}
     root = f"http://127.0.0.1:{port}"
     return {
-        "ContextForge: create A2A agent": LoadSpec(f"{root}/a2a", "POST", json.dumps(agent), headers),
-        "ContextForge: create tool": LoadSpec(f"{root}/tools", "POST", json.dumps(tool), headers),
+        "ContextForge: create A2A agent": LoadSpec(f"{root}/a2a", "POST", json.dumps(agent), headers, warm_up=10),
+        "ContextForge: create tool": LoadSpec(f"{root}/tools", "POST", json.dumps(tool), headers, warm_up=10),
     }
 
 
