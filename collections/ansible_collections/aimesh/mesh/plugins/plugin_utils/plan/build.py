@@ -145,7 +145,10 @@ def _document(
         },
         "registry": {"mcp_servers": [dict(server) for server in site["mesh_mcp_servers"]]},
         "telemetry": {"retention_days": site["mesh_telemetry"].get("retention_days", RETENTION_DAYS)},
-        "policy": {"rules": [dict(rule) for rule in site["mesh_policy_rules"]]},
+        "policy": {
+            "rules": [dict(rule) for rule in site["mesh_policy_rules"]],
+            "mask": list(site["mesh_policy_mask"]),
+        },
         "federation": {"peers": [dict(peer) for peer in site["mesh_federation_peers"]]},
         "minima": dict(profile.minima),
         "agents": dict(profile.agents),
@@ -282,9 +285,27 @@ def _check_site(settings: Settings, basics: Basics, problems: Problems) -> None:
             at_site.wrong(name, site[name], f"{basics.mesh_name}, the mesh's name", "type that name, or leave it out")
     if site["mesh_remove_backups"] and not site["mesh_remove_data"]:
         at_site.say("mesh_remove_backups", f"is set without mesh_remove_data; add mesh_remove_data: {basics.mesh_name}")
+    _check_exemptions(site["mesh_policy_rules"], at_site)
     for number, peer in enumerate(site["mesh_federation_peers"]):
         if peer["name"] == site["mesh_name"]:
             at_site.say(
                 f"mesh_federation_peers[{number}].name",
                 f"is {shown(peer['name'])}, the name of this mesh; give another mesh's",
             )
+
+
+def _check_exemptions(rules: list[dict[str, Any]], at_site: Problems) -> None:
+    """A rule that allows says which others it exempts from, and no other rule does."""
+    ids = [rule["id"] for rule in rules]
+    for number, rule in enumerate(rules):
+        path, overrides = f"mesh_policy_rules[{number}].overrides", rule.get("overrides", [])
+        if rule["effect"] == "allow" and not overrides:
+            at_site.say(
+                f"mesh_policy_rules[{number}]", "has effect allow and no overrides; name the rules it exempts from"
+            )
+        if rule["effect"] != "allow" and overrides:
+            at_site.say(path, "belongs to effect allow; leave it out")
+        for name in overrides:
+            if name not in ids or name == rule["id"]:
+                others = ", ".join(each for each in ids if each != rule["id"]) or "none"
+                at_site.say(path, f"names {shown(name)}, which is no other rule; there are: {others}")

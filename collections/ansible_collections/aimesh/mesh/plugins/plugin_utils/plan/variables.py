@@ -60,6 +60,9 @@ SETTING = MapOf(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?", "a PostgreSQL setting", 
 RULE_ID = Text(NAME_RULE, NAME_PATTERN)
 EFFECT = Choice(("deny", "redact", "allow"))
 REASON = Text("a text of 1 to 200 characters")
+OVERRIDES = ListOf(RULE_ID)
+CALLER_ROLES = Choice(("service", "verify", "admin", "operator", "reader"))
+CONTEXT = Choice(("user_id", "agent_id"))
 RULE = OneOf(
     "kind",
     {
@@ -70,11 +73,19 @@ RULE = OneOf(
                 "any": ListOf(Text("a phrase")),
                 "effect": EFFECT,
                 "reason": REASON,
+                "overrides": OVERRIDES,
             },
             ("id", "any", "effect", "reason"),
         ),
         "regex": Fields(
-            {"id": RULE_ID, "kind": Choice(("regex",)), "pattern": Regex(), "effect": EFFECT, "reason": REASON},
+            {
+                "id": RULE_ID,
+                "kind": Choice(("regex",)),
+                "pattern": Regex(),
+                "effect": EFFECT,
+                "reason": REASON,
+                "overrides": OVERRIDES,
+            },
             ("id", "pattern", "effect", "reason"),
         ),
         "size": Fields(
@@ -86,6 +97,29 @@ RULE = OneOf(
                 "reason": REASON,
             },
             ("id", "max_chars", "effect", "reason"),
+        ),
+        "rate": Fields(
+            {
+                "id": RULE_ID,
+                "kind": Choice(("rate",)),
+                "requests": Integer(1, 1_000_000),
+                "seconds": Integer(1, 86400),
+                "per": CONTEXT,
+                "effect": Choice(("deny",)),
+                "reason": REASON,
+            },
+            ("id", "requests", "seconds", "effect", "reason"),
+        ),
+        "role": Fields(
+            {
+                "id": RULE_ID,
+                "kind": Choice(("role",)),
+                "roles": ListOf(CALLER_ROLES),
+                "effect": Choice(("deny", "allow")),
+                "reason": REASON,
+                "overrides": OVERRIDES,
+            },
+            ("id", "roles", "effect", "reason"),
         ),
     },
 )
@@ -303,6 +337,14 @@ VARIABLES: tuple[Variable, ...] = (
         "[{id: no-keys, kind: keyword, any: [BEGIN PRIVATE KEY], effect: deny, reason: private key}]",
         DEFAULT_RULES,
         "three rules: prompt injection phrases, payment card numbers, prompt size",
+        group="Parts",
+    ),
+    Variable(
+        "mesh_policy_mask",
+        ListOf(CONTEXT),
+        "What of a request's context the log of decisions shows as `[masked]`.",
+        "[user_id]",
+        [],
         group="Parts",
     ),
     Variable(
