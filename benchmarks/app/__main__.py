@@ -111,6 +111,7 @@ def sentences(rows: list[Row], summary: dict[str, Any]) -> Iterator[str]:
             f"{summary['peer']['version']} takes {summary['peer']['idle_share']:.0%} of one core with nothing to do; "
             f"that is in its CPU per request. {summary['peer']['what_differs']}"
         )
+    yield from (f"not measured: {name}: {reason}" for name, reason in summary.get("not_measured", {}).items())
     noisy = [row.measured for row in rows if row.measured.foreign_share + row.measured.stolen_share > QUIET_SHARE]
     if noisy or summary["load_before"] > QUIET_LOAD:
         worst = max((row.foreign_share + row.stolen_share for row in noisy), default=0.0)
@@ -134,7 +135,7 @@ def ratios(rows: list[Measured]) -> Iterator[str]:
             continue
         yield (
             f"{CREATE}: {ours.figures.per_second / theirs.figures.per_second:.1f} x the throughput of "
-            f"'{theirs.name}', which spends {theirs.server_cpu_us / ours.server_cpu_us:.1f} x the server CPU per request"
+            f"'{theirs.name}', which spends {theirs.server_cpu_us / ours.server_cpu_us:.1f} x the CPU per request"
         )
 
 
@@ -159,8 +160,6 @@ def main() -> int:
     said = list(sentences(run.rows, summary))
     path = run.history.finish({**summary, "rows": [asdict(row) for row in measured], "said": said})
     print(plain(measured), *said, sep="\n")
-    for name, reason in summary.get("not_measured", {}).items():
-        print(f"not measured: {name}: {reason}")
     if chosen.markdown:
         print("", markdown(measured), "", *(f"- {text}" for text in said), sep="\n")
     print(f"results: {path}")

@@ -84,8 +84,8 @@ def running_contextforge(stack: Stack, cores: int) -> Iterator[Peer]:
 _WHAT_DIFFERS = (
     "ContextForge does in one process what our gateway and our registry do in two, so it saves a hop. Per request it "
     "also looks up the caller's roles and teams, guards the agent's address against request forgery, and gives an "
-    "A2A agent a tool record; a tool is one record. Ours checks a token, writes an access log line in each of the two "
-    "services and validates a smaller record. Audit trails are off in theirs, and ours has none here."
+    "A2A agent a tool record; a tool is one record. Ours checks a token, validates a smaller record, and "
+    "writes an access and an audit line to the log of both services; access log and audit trail are off in theirs."
 )
 
 
