@@ -11,8 +11,10 @@ it cannot be installed from a package index alone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -68,17 +70,20 @@ def running_contextforge(stack: Stack, cores: int) -> Iterator[Peer]:
             *("--max-requests", "100000", "--preload", "--access-logfile", "/dev/null", "mcpgateway.main:app"),
         ]
         with log.open("wb") as out:
-            process = subprocess.Popen(command, env=environment, cwd=stack.directory, stdout=out, stderr=out)
+            process = subprocess.Popen(
+                command, env=environment, cwd=stack.directory, stdout=out, stderr=out, start_new_session=True
+            )
         try:
             _wait(f"http://127.0.0.1:{port}/health", process, log)
             yield Peer(_version(), process.pid, _specs(port, _token(environment)), _WHAT_DIFFERS)
         finally:
             process.terminate()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # Workers that outlive their parent would take CPU from whatever is measured next.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 _WHAT_DIFFERS = (
