@@ -19,13 +19,13 @@ from support.forge import JWT_KEYS, claims_of, hs256
 from support.mesh import SERVICES, TOKENS, Answer, Mesh, http
 from support.servers import PostgreSQL
 
-from mesh.core.http import Endpoint
-from mesh.core.identity import Access, Gatekeeper, Identity
-from mesh.core.problem import ProblemError
+from mesh.access.identity import Access, Gatekeeper, Identity
+from mesh.access.tokens import ROLES
 from mesh.core.runtime import Runtime
 from mesh.core.settings import load_settings
-from mesh.core.tokens import ROLES
 from mesh.service import MODULES
+from mesh.web.http import Endpoint
+from mesh.web.problem import ProblemError
 
 COUNT = "/api/v1/agents/count"
 AGENT = {"type": "chatbot", "vendor": "openai", "model": "gpt-4"}

@@ -11,7 +11,7 @@ import pytest
 from conftest import MakeMesh
 from support.mesh import Answer, Mesh
 
-from mesh.core.encryption import KeyRing, SealError, key_id_of
+from mesh.storage.encryption import KeyRing, SealError, key_id_of
 
 OLD, NEW = "first-key-5f1c0d9e8b7a6f5e4d3c2b1a0918", "second-key-a0b1c2d3e4f5968778695a4b3c2d"
 SECRET = "the-agents-own-token-0123456789"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mesh.core.group import GroupCommit
-from mesh.core.problem import ProblemError
+from mesh.storage.group import GroupCommit
+from mesh.web.problem import ProblemError
 
 
 class Store:

@@ -12,10 +12,10 @@ import pytest
 from starlette.responses import Response
 from support.mesh import Mesh
 
-from mesh.core.http import Call, Endpoint, build_app
-from mesh.core.identity import Access
+from mesh.access.identity import Access
 from mesh.core.runtime import Runtime
 from mesh.core.settings import load_settings
+from mesh.web.http import Call, Endpoint, build_app
 
 DEEP = b"[" * 50_000 + b"]" * 50_000
 MANY_DIGITS = "9" * 5000

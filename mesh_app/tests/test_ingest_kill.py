@@ -22,7 +22,7 @@ KILLS, WRITERS = 3, 6
 PATH = "/api/v1/metrics"
 ACKNOWLEDGES_TOO_EARLY = """
 import asyncio, sys
-from mesh.core.group import GroupCommit
+from mesh.storage.group import GroupCommit
 honest, tasks = GroupCommit.store, set()
 
 async def early(group, rows):

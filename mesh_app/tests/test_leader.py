@@ -9,9 +9,9 @@ from typing import Any
 from support.mesh import Mesh
 
 from mesh.core.leader import Leader
-from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
 from mesh.core.settings import load_settings
+from mesh.web.problem import ProblemError
 
 
 class Replica:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from support.mesh import Answer, Mesh
 from support.servers import REDIS_PASSWORD, Redis, free_port
 
-from mesh.core.cache import Cache
-from mesh.core.limits import MAX_LOCAL_SUBJECTS, SLOTS, LocalCounts, RateLimiter, judge
+from mesh.access.limits import MAX_LOCAL_SUBJECTS, SLOTS, LocalCounts, RateLimiter, judge
 from mesh.core.settings import RedisLogin
+from mesh.storage.cache import Cache
 
 LIMIT = 20
 

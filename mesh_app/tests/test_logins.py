@@ -73,7 +73,7 @@ def end_sessions(mesh: Mesh, login: str) -> None:
 
 
 def assert_all_served(load: Load) -> None:
-    assert len(load.results) > 20
+    assert len(load.results) >= 20
     assert load.failed(201) == []
 
 

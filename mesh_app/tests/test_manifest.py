@@ -8,8 +8,8 @@ from importlib import resources
 import msgspec
 import pytest
 
-from mesh.core.schema import load_manifest
 from mesh.migrate import MigrationError, read_script
+from mesh.storage.schema import load_manifest
 
 
 def test_every_file_is_in_the_manifest_once_in_order_and_with_its_checksum() -> None:

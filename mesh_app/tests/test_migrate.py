@@ -19,8 +19,8 @@ from support.mesh import Mesh
 from support.releases import Release
 from support.servers import OWNER_PASSWORD, PostgreSQL, free_port
 
-from mesh.core.schema import load_manifest
 from mesh.migrate import LOCK_KEY, _applied
+from mesh.storage.schema import load_manifest
 
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

@@ -16,11 +16,11 @@ from conftest import MakeMesh
 from support.mesh import Mesh
 from support.oidc import AUDIENCE, OpenIdProvider
 
-from mesh.core import oidc
-from mesh.core.identity import Identity
-from mesh.core.jose import take_apart
-from mesh.core.oidc import OidcTokens, role_in, safe_url, usable_key
-from mesh.core.problem import ProblemError
+from mesh.access import oidc
+from mesh.access.identity import Identity
+from mesh.access.jose import take_apart
+from mesh.access.oidc import OidcTokens, role_in, safe_url, usable_key
+from mesh.web.problem import ProblemError
 
 COUNT = "/api/v1/agents/count"
 

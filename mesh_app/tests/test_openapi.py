@@ -10,13 +10,13 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from starlette.responses import Response
 from support.mesh import SERVICES, Mesh
 
-from mesh.core.http import Call, Endpoint
-from mesh.core.identity import Access
-from mesh.core.openapi import document
+from mesh.access.identity import Access
 from mesh.federation import api as federation
 from mesh.policy import api as policy
 from mesh.registry import api as registry
 from mesh.telemetry import api as telemetry
+from mesh.web.http import Call, Endpoint
+from mesh.web.openapi import document
 
 WITH_BODY = ("post", "put", "patch")
 BODILESS = {"/api/v1/agents/{id}/heartbeat"}

@@ -14,8 +14,8 @@ from conftest import MakeMesh
 from support.mesh import RULES, Answer, Mesh
 from support.servers import Redis
 
+from mesh.access.tokens import ROLES
 from mesh.core.secrets import ConfigError
-from mesh.core.tokens import ROLES
 from mesh.policy.rule import PolicyFile
 from mesh.policy.rules import Question, RuleSet
 

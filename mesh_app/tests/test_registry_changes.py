@@ -12,8 +12,8 @@ import pytest
 from support.mesh import Mesh
 from support.waiting import eventually
 
-from mesh.core.changes import SETTLING, Place
-from mesh.core.problem import ProblemError
+from mesh.storage.changes import SETTLING, Place
+from mesh.web.problem import ProblemError
 
 AGENT = {"type": "chatbot", "vendor": "openai", "model": "gpt-4"}
 FEED = "/api/v1/agents?updated_since=2026-01-01T00:00:00Z"

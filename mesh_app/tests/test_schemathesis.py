@@ -14,9 +14,9 @@ from support.fuzz import SEED, Target, fuzz
 from support.mesh import SERVICES, TOKENS, Mesh
 from test_ui import cookie_of, log_in
 
-from mesh.core.http import Endpoint
-from mesh.core.identity import Access
-from mesh.core.openapi import document
+from mesh.access.identity import Access
+from mesh.web.http import Endpoint
+from mesh.web.openapi import document
 
 REQUESTS = 10_000
 EXAMPLES = 12

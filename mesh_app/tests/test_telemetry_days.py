@@ -15,11 +15,11 @@ from conftest import MakeMesh
 from support.mesh import Mesh
 from support.servers import APP_PASSWORD
 
-from mesh.core.database import Database
-from mesh.core.schema import load_manifest
 from mesh.core.settings import load_settings
 from mesh.migrate import _TABLE as VERSION_TABLE
 from mesh.migrate import read_script
+from mesh.storage.database import Database
+from mesh.storage.schema import load_manifest
 from mesh.telemetry.partitions import AHEAD, Partitions, expired, missing, parse
 
 BEFORE = next(m.version for m in load_manifest() if m.file.endswith("samples_bound.sql")) - 1

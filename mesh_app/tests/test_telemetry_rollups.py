@@ -14,8 +14,8 @@ import pytest
 from conftest import MakeMesh
 from support.mesh import Mesh
 
-from mesh.core.database import Database
 from mesh.core.settings import VERIFY_NAMESPACE, load_settings
+from mesh.storage.database import Database
 from mesh.telemetry.repository import SampleRepository
 from mesh.telemetry.rollups import GRACE, HOUR, UNMARKED, RollupRepository, hour_of, late_hours
 

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from support.mesh import Mesh
 from test_ui import page
 
-from mesh.core.http import Call
-from mesh.core.identity import ANONYMOUS
+from mesh.access.identity import ANONYMOUS
 from mesh.ui.chart import BOTTOM, LEFT, RIGHT, TOP, sample_charts, scale, series_charts, short
 from mesh.ui.pages import Gathered, ago
 from mesh.ui.views import Views
+from mesh.web.http import Call
 
 CSS = resources.files("mesh.ui").joinpath("static/style.css").read_text()
 TEXT_ON_GROUND = [(text, ground) for text in ("ink", "soft", "accent") for ground in ("ground", "surface")] + [

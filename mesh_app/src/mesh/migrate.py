@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncpg
 
-from mesh.core.database import CONNECT_TIMEOUT, explain
-from mesh.core.schema import Migration, load_manifest
 from mesh.core.settings import DatabaseLogin, database_login
+from mesh.storage.database import CONNECT_TIMEOUT, explain
+from mesh.storage.schema import Migration, load_manifest
 
 LOCK_KEY = 0x61696D657368
 LOCK_TIMEOUT = 60

@@ -7,8 +7,8 @@ from importlib import import_module
 
 from starlette.types import ASGIApp
 
-from mesh.core.http import Endpoint, build_app
 from mesh.core.runtime import Runtime
+from mesh.web.http import Endpoint, build_app
 
 MODULES = {
     "api-gateway": "mesh.gateway.endpoints",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from mesh.admin import agents, keys, policies, reencrypt, token
-from mesh.core.problem import ProblemError
+from mesh.web.problem import ProblemError
 
 NOUNS = (keys, token, agents, policies, reencrypt)
 

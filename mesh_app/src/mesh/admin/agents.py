@@ -8,7 +8,7 @@ from typing import Any
 
 from mesh.admin.arguments import add_noun, add_verb, identifier
 from mesh.admin.output import answer, plain, table
-from mesh.core.problem import ProblemError
+from mesh.web.problem import ProblemError
 
 _LIST = """
     SELECT id, namespace, name, type, vendor, model, updated_at FROM agents

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from mesh.core.jose import fit_subject
-from mesh.core.tokens import GIVEN_ROLES
+from mesh.access.jose import fit_subject
+from mesh.access.tokens import GIVEN_ROLES
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Perform = Callable[[argparse.Namespace, Mapping[str, str]], int]

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from mesh.core.database import COMMAND_TIMEOUT, CONNECT_TIMEOUT, FAILURES, explain
-from mesh.core.problem import ProblemError
 from mesh.core.settings import database_login
+from mesh.storage.database import COMMAND_TIMEOUT, CONNECT_TIMEOUT, FAILURES, explain
+from mesh.web.problem import ProblemError
 
 T = TypeVar("T")
 

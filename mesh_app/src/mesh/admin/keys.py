@@ -11,7 +11,7 @@ from typing import Any
 
 from mesh.admin.arguments import add_caller, add_noun, add_verb, duration, identifier
 from mesh.admin.output import answer, moment, plain, table
-from mesh.core.problem import ProblemError
+from mesh.web.problem import ProblemError
 
 _INSERT = """
     INSERT INTO api_keys (id, subject, role, digest, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -43,8 +43,8 @@ def add(nouns: Any) -> None:
 
 
 def _create(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    from mesh.access.api_keys import make_key
     from mesh.admin.database import query
-    from mesh.core.api_keys import make_key
 
     key = make_key()
     expires = datetime.now(UTC) + timedelta(seconds=options.expires) if options.expires else None

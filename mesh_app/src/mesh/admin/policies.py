@@ -11,8 +11,8 @@ import msgspec
 
 from mesh.admin.arguments import add_noun, add_verb
 from mesh.admin.output import answer, table
-from mesh.core.problem import ProblemError
 from mesh.core.secrets import ConfigError
+from mesh.web.problem import ProblemError
 
 _COLUMNS = ("id", "kind", "effect", "reason")
 

@@ -14,7 +14,7 @@ from mesh.admin.output import answer
 from mesh.core.secrets import ConfigError
 
 if TYPE_CHECKING:
-    from mesh.core.encryption import KeyRing
+    from mesh.storage.encryption import KeyRing
 
 _BATCH = """
     SELECT agent_id, secret FROM agent_credentials WHERE key_id <> $1 AND agent_id > $2 ORDER BY agent_id LIMIT $3
@@ -38,7 +38,7 @@ def add(nouns: Any) -> None:
 
 def _perform(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     from mesh.admin.database import run
-    from mesh.core.encryption import VARIABLE, KeyRing
+    from mesh.storage.encryption import VARIABLE, KeyRing
 
     ring = KeyRing.from_files([path for path in env.get(VARIABLE, "").split(":") if path])
     if ring is None:
@@ -53,8 +53,8 @@ def _perform(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 async def reencrypt(connection: Any, ring: KeyRing, batch: int) -> Reencrypted:
     """Row by row: what is done stays done, and a second run goes on with the rest."""
-    from mesh.core.encryption import SealError
     from mesh.registry.credential_api import place_of
+    from mesh.storage.encryption import SealError
 
     result, after = Reencrypted(), UUID(int=0)
     while rows := await connection.fetch(_BATCH, ring.current, after, batch):

@@ -20,7 +20,7 @@ def add(nouns: Any) -> None:
 
 
 def _sign(options: argparse.Namespace, env: Mapping[str, str]) -> int:
-    from mesh.core.mesh_jwt import VARIABLE, KeyRing, MeshTokens
+    from mesh.access.mesh_jwt import VARIABLE, KeyRing, MeshTokens
 
     files = [file for file in env.get(VARIABLE, "").split(":") if file]
     if not files:

@@ -12,12 +12,12 @@ import asyncpg
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from mesh.core import cache as redis_cache
-from mesh.core import database as pg
-from mesh.core.cache import Cache
-from mesh.core.database import Database
-from mesh.core.schema import LEVEL_QUERY, SchemaState, state_of
 from mesh.core.settings import Settings
+from mesh.storage import cache as redis_cache
+from mesh.storage import database as pg
+from mesh.storage.cache import Cache
+from mesh.storage.database import Database
+from mesh.storage.schema import LEVEL_QUERY, SchemaState, state_of
 
 CHECK_TIMEOUT = 1.0
 SHARED_FOR = 0.9

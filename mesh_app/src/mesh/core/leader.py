@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-from mesh.core.cache import Lease
 from mesh.core.log import log
-from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
+from mesh.storage.cache import Lease
+from mesh.web.problem import ProblemError
 
 _ROUND = 0.8
 """Part of the lease that a round may take, so that none goes on after another process has taken over."""

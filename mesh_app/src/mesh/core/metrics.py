@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mesh.core.database import Database
-from mesh.core.problem import ProblemError
 from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.storage.database import Database
+from mesh.web.problem import ProblemError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ERROR_STATUSES = (500, 502, 503)

@@ -7,17 +7,17 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from mesh.core.cache import Cache
-from mesh.core.credentials import Credentials
-from mesh.core.database import Database
+from mesh.access.credentials import Credentials
+from mesh.access.identity import Authenticator, Gatekeeper
+from mesh.access.limits import RateLimiter
 from mesh.core.health import Health
-from mesh.core.identity import Authenticator, Gatekeeper
-from mesh.core.limits import RateLimiter
 from mesh.core.log import log
 from mesh.core.metrics import Metrics
-from mesh.core.schema import wanted_level
 from mesh.core.settings import Settings
 from mesh.core.tracing import open_tracer
+from mesh.storage.cache import Cache
+from mesh.storage.database import Database
+from mesh.storage.schema import wanted_level
 
 
 class Runtime:

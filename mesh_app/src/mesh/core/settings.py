@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from mesh import __version__
-from mesh.core.loopback import is_loopback
+from mesh.access.loopback import is_loopback
+from mesh.access.tokens import TokenEntry, load_tokens
 from mesh.core.secrets import ConfigError, read_secret
-from mesh.core.tokens import TokenEntry, load_tokens
 
 PORTS = {"api-gateway": 3000, "registry": 3001, "telemetry": 3002, "policy": 3003, "federation": 3004, "ui": 3005}
 SERVICES = tuple(PORTS)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from mesh.core.loopback import is_loopback
+from mesh.access.loopback import is_loopback
+from mesh.access.tokens import load_tokens
 from mesh.core.secrets import ConfigError, read_secret
-from mesh.core.tokens import load_tokens
 from mesh.doctor.finding import OK, WARN, Check, Finding, check
 
 SECRETS = (

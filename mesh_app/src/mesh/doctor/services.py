@@ -76,7 +76,7 @@ async def _peers(env: Mapping[str, str]) -> list[Finding]:
 
 
 async def _provider(env: Mapping[str, str]) -> list[Finding]:
-    from mesh.core.oidc import keys_of
+    from mesh.access.oidc import keys_of
 
     issuer = env["MESH_OIDC_ISSUER"]
     if not env.get("MESH_OIDC_AUDIENCE"):

@@ -12,13 +12,13 @@ from typing import Any
 import asyncpg
 from redis.exceptions import NoPermissionError, ReadOnlyError
 
-from mesh.core import cache as redis_cache
-from mesh.core import database as pg
-from mesh.core.cache import Cache
-from mesh.core.schema import LEVEL_QUERY, SchemaState, state_of, wanted_level
 from mesh.core.secrets import ConfigError
 from mesh.core.settings import DatabaseLogin, database_login, redis_login
 from mesh.doctor.finding import FAIL, OK, WARN, Check, Finding
+from mesh.storage import cache as redis_cache
+from mesh.storage import database as pg
+from mesh.storage.cache import Cache
+from mesh.storage.schema import LEVEL_QUERY, SchemaState, state_of, wanted_level
 
 SKEW_WARN_S, SKEW_FAIL_S = 2.0, 30.0
 """Tokens bear thirty seconds; a rate limit and a heartbeat suffer from less."""

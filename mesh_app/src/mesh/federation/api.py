@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from mesh.core.http import Operation, Parameter
-from mesh.core.identity import Access
-from mesh.core.paging import CURSOR, LIMIT
+from mesh.access.identity import Access
+from mesh.web.http import Operation, Parameter
+from mesh.web.paging import CURSOR, LIMIT
 
 
 class PeerAnswer(msgspec.Struct):

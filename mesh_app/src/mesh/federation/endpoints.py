@@ -8,19 +8,19 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.cache import Cache
-from mesh.core.http import Call, Endpoint, Parameter
-from mesh.core.identity import Access, unauthorized
-from mesh.core.paging import CURSOR, LIMIT, iso, parse_limit
-from mesh.core.problem import json_response
+from mesh.access.identity import Access, unauthorized
 from mesh.core.runtime import Runtime
-from mesh.core.upstream import Upstreams
 from mesh.federation import api
 from mesh.federation.peers import Peer, load_peers
 from mesh.federation.puller import Puller
 from mesh.federation.records import ExportPage
 from mesh.federation.repository import FederationRepository
 from mesh.federation.signature import HEADER, VALID_FOR, PeerAuthenticator, Signer
+from mesh.storage.cache import Cache
+from mesh.web.http import Call, Endpoint, Parameter
+from mesh.web.paging import CURSOR, LIMIT, iso, parse_limit
+from mesh.web.problem import json_response
+from mesh.web.upstream import Upstreams
 
 UNHEALTHY_AFTER = 3
 """Failures in a row; one success makes a peer healthy again."""

@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mesh.core.fields import Link
 from mesh.core.secrets import ConfigError
+from mesh.web.fields import Link
 
 
 class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

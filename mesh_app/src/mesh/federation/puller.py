@@ -12,15 +12,15 @@ from uuid import uuid4
 
 import msgspec
 
-from mesh.core.cache import Lease
 from mesh.core.log import log
-from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
-from mesh.core.upstream import Reply, Upstreams
 from mesh.federation.peers import Peer
 from mesh.federation.records import ExportPage, accept
 from mesh.federation.repository import FederationRepository
 from mesh.federation.signature import HEADER, Signer
+from mesh.storage.cache import Lease
+from mesh.web.problem import ProblemError
+from mesh.web.upstream import Reply, Upstreams
 
 LEASE_SECONDS, VISIT_SECONDS, RENEWAL_SECONDS, LOOK_SECONDS = 30.0, 20.0, 3.0, 0.3
 PAGE_SIZE, MAXIMUM_PAGES = 200, 50

@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from mesh.core.fields import Link, Name, Namespace, Tags, Text, Word
 from mesh.core.settings import VERIFY_NAMESPACE
 from mesh.federation.peers import Peer
+from mesh.web.fields import Link, Name, Namespace, Tags, Text, Word
 
 _SHOWN = 200
 Stamp = Annotated[datetime, Meta(tz=True)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mesh.core.changes import Place
-from mesh.core.database import Database
-from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor
 from mesh.core.settings import VERIFY_NAMESPACE
 from mesh.federation.peers import Peer
 from mesh.federation.records import ExportPage, Record, Refusal, newer
+from mesh.storage.changes import Place
+from mesh.storage.database import Database
+from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor
 
 KEPT_REFUSALS = 100
 """The last ones of each peer."""

@@ -8,7 +8,7 @@ import time
 
 from starlette.requests import Request
 
-from mesh.core.identity import Identity, unauthorized
+from mesh.access.identity import Identity, unauthorized
 
 HEADER = "x-mesh-signature"
 VALID_FOR = 60

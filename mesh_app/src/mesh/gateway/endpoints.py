@@ -10,17 +10,17 @@ from urllib.parse import quote
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.conditional import content_tag, tagged_response
-from mesh.core.http import Call, Endpoint, Operation, Parameter
-from mesh.core.identity import Access
+from mesh.access.identity import Access
 from mesh.core.runtime import Runtime
-from mesh.core.upstream import Upstreams
 from mesh.federation import api as federation
 from mesh.gateway.graphql import GRAPHQL_GET, GRAPHQL_POST, GraphQL
 from mesh.policy import api as policy
 from mesh.registry import api as registry
 from mesh.registry.agent_card import mesh_card
 from mesh.telemetry import api as telemetry
+from mesh.web.conditional import content_tag, tagged_response
+from mesh.web.http import Call, Endpoint, Operation, Parameter
+from mesh.web.upstream import Upstreams
 
 _FORWARDED = ("content-type", "accept", "idempotency-key", "if-match", "if-none-match")
 _RETURNED = ("content-type", "location", "etag", "retry-after", "idempotent-replayed", "cache-control")

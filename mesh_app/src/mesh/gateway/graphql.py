@@ -21,12 +21,12 @@ from strawberry.extensions import (
 )
 from strawberry.types import Info
 
-from mesh.core.http import Call, Operation, Parameter, decode
-from mesh.core.identity import Access
+from mesh.access.identity import Access
 from mesh.core.log import log
-from mesh.core.paging import MAXIMUM_LIMIT
-from mesh.core.problem import ProblemError, json_response
-from mesh.core.upstream import Upstreams
+from mesh.web.http import Call, Operation, Parameter, decode
+from mesh.web.paging import MAXIMUM_LIMIT
+from mesh.web.problem import ProblemError, json_response
+from mesh.web.upstream import Upstreams
 
 MAXIMUM_DEPTH, MAXIMUM_ALIASES, MAXIMUM_TOKENS, CACHED_QUERIES = 8, 16, 1000, 256
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 import msgspec
 
-from mesh.core.http import Operation, Parameter
-from mesh.core.identity import Access
-from mesh.core.paging import CURSOR, LIMIT, NAMESPACE, Count
+from mesh.access.identity import Access
 from mesh.policy.model import DryRun, Evaluation
 from mesh.policy.rule import AnyRule, Effect
+from mesh.web.http import Operation, Parameter
+from mesh.web.paging import CURSOR, LIMIT, NAMESPACE, Count
 
 
 class Reason(msgspec.Struct):

@@ -12,15 +12,10 @@ import msgspec
 from starlette.responses import Response
 
 from mesh.core.health import Warned
-from mesh.core.http import Call, Endpoint
-from mesh.core.ids import new_id
 from mesh.core.log import request_id
-from mesh.core.paging import parse_limit, parse_uuid
-from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.core.secrets import ConfigError
 from mesh.core.settings import VERIFY_NAMESPACE
-from mesh.core.verify_records import verify_endpoints
 from mesh.policy import api
 from mesh.policy.model import DryRun, Evaluation, decision_json, outcome_json, version_json
 from mesh.policy.rates import Rates
@@ -28,6 +23,11 @@ from mesh.policy.repository import DecisionFilter, DecisionRepository, VersionRe
 from mesh.policy.rule import Maskable, PolicyFile
 from mesh.policy.rules import Question, RuleSet
 from mesh.policy.source import RuleSource
+from mesh.storage.ids import new_id
+from mesh.web.http import Call, Endpoint
+from mesh.web.paging import parse_limit, parse_uuid
+from mesh.web.problem import ProblemError, json_response
+from mesh.web.verify_records import verify_endpoints
 
 _VERSION = re.compile(r"sha256:[0-9a-f]{16}")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from mesh.core.fields import Namespace, RunId
-from mesh.core.paging import iso
 from mesh.policy.rule import AnyRule
+from mesh.web.fields import Namespace, RunId
+from mesh.web.paging import iso
 
 if TYPE_CHECKING:
     from mesh.policy.rules import Finding, Outcome

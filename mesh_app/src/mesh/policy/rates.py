@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from mesh.core import cache as redis_cache
-from mesh.core.cache import Cache
-from mesh.core.limits import RateLimiter
+from mesh.access.limits import RateLimiter
 from mesh.core.log import log
 from mesh.policy.model import EvaluationContext
 from mesh.policy.rule import RateRule
+from mesh.storage import cache as redis_cache
+from mesh.storage.cache import Cache
 
 
 class Rates:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from mesh.core.database import Database
-from mesh.core.group import GroupCommit
-from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_time
-from mesh.core.problem import ProblemError
 from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.storage.database import Database
+from mesh.storage.group import GroupCommit
+from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_time
+from mesh.web.problem import ProblemError
 
 _INSERT = """
     INSERT INTO decisions (id, namespace, decision, policy_version, reasons, prompt_sha256, prompt_chars,

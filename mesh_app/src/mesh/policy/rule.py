@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from mesh.core.tokens import ROLES
+from mesh.access.tokens import ROLES
 
 Effect = Literal["deny", "redact", "allow"]
 Identifier = Annotated[str, Meta(min_length=1, max_length=100)]

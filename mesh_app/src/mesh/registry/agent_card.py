@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.core.problem import ProblemError
 from mesh.core.settings import Settings
+from mesh.web.problem import ProblemError
 
 PROTOCOL_VERSION = "1.0"
 _BINDING_TAG = "a2a:"

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from mesh.core.http import Operation, Parameter
-from mesh.core.identity import Access
-from mesh.core.paging import CURSOR, LIMIT, NAMESPACE, Count
+from mesh.access.identity import Access
 from mesh.registry import credential_api
 from mesh.registry.model import STATUSES, AgentPatch, Heartbeat, NewAgent
+from mesh.web.http import Operation, Parameter
+from mesh.web.paging import CURSOR, LIMIT, NAMESPACE, Count
 
 
 class AgentAnswer(msgspec.Struct):

@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from mesh.core.fields import Text
-from mesh.core.http import Operation
-from mesh.core.identity import Access
+from mesh.access.identity import Access
+from mesh.web.fields import Text
+from mesh.web.http import Operation
 
 _PATH = "/api/v1/agents/{id}/credential"
 

@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.encryption import VARIABLE, KeyRing, SealError
-from mesh.core.http import Call, Endpoint, decode
 from mesh.core.log import log
-from mesh.core.paging import iso, parse_uuid
-from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.registry.credential_api import DELETE, GET, PUT, REVEAL, Credential, NewCredential, Reveal, place_of
+from mesh.storage.encryption import VARIABLE, KeyRing, SealError
+from mesh.web.http import Call, Endpoint, decode
+from mesh.web.paging import iso, parse_uuid
+from mesh.web.problem import ProblemError, json_response
 
 _PUT = """
     INSERT INTO agent_credentials (agent_id, scheme, header, secret, key_id, updated_by)

@@ -7,13 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.changes import Place
-from mesh.core.conditional import content_tag, demanded_tags, tagged_response
-from mesh.core.http import Call, Endpoint, decode
-from mesh.core.paging import bad_cursor, iso, parse_limit, parse_time, parse_uuid
-from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
-from mesh.core.verify_records import verify_endpoints
 from mesh.registry import api
 from mesh.registry.agent_card import agent_card
 from mesh.registry.credentials import credential_endpoints
@@ -21,6 +15,12 @@ from mesh.registry.idempotency import IdempotencyKeys
 from mesh.registry.mcp_endpoints import mcp_endpoints
 from mesh.registry.model import STATUSES, AgentPatch, Heartbeat, NewAgent, agent_json, etag, versions_of
 from mesh.registry.repository import AgentFilter, AgentRepository
+from mesh.storage.changes import Place
+from mesh.web.conditional import content_tag, demanded_tags, tagged_response
+from mesh.web.http import Call, Endpoint, decode
+from mesh.web.paging import bad_cursor, iso, parse_limit, parse_time, parse_uuid
+from mesh.web.problem import ProblemError, json_response
+from mesh.web.verify_records import verify_endpoints
 
 _FEED = "~"
 """What a cursor of `updated_since` begins with; no other one can."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from mesh.core.cache import Cache
-from mesh.core.problem import ProblemError
+from mesh.storage.cache import Cache
+from mesh.web.problem import ProblemError
 
 _PENDING, _DONE = 60.0, 86400.0
 

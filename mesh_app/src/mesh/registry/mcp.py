@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from mesh.core.log import log
-from mesh.core.paging import iso
+from mesh.web.paging import iso
 
 _META = "io.modelcontextprotocol.registry/official"
 _VERSION = re.compile(r"v?(\d{1,18})\.(\d{1,18})\.(\d{1,18})(?:-([0-9A-Za-z.-]+))?(?:\+.*)?")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint
-from mesh.core.paging import decode_cursor, encode_cursor, parse_limit, parse_time
-from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
 from mesh.registry import api
 from mesh.registry.mcp import McpCatalog, Server
+from mesh.web.http import Call, Endpoint
+from mesh.web.paging import decode_cursor, encode_cursor, parse_limit, parse_time
+from mesh.web.problem import ProblemError, json_response
 
 
 def mcp_endpoints(runtime: Runtime) -> list[Endpoint]:

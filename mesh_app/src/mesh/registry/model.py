@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from mesh.core.fields import Link, Name, Namespace, RunId, Tags, Text, Word
-from mesh.core.paging import iso
+from mesh.web.fields import Link, Name, Namespace, RunId, Tags, Text, Word
+from mesh.web.paging import iso
 
 
 class NewAgent(msgspec.Struct, forbid_unknown_fields=True):

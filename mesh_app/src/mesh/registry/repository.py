@@ -9,13 +9,13 @@ from uuid import UUID
 
 import asyncpg
 
-from mesh.core.changes import Place
-from mesh.core.database import Database
-from mesh.core.ids import new_id
-from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor
-from mesh.core.problem import ProblemError
 from mesh.core.settings import VERIFY_NAMESPACE, Settings
 from mesh.registry.model import AgentPatch, Heartbeat, NewAgent, etag
+from mesh.storage.changes import Place
+from mesh.storage.database import Database
+from mesh.storage.ids import new_id
+from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor
+from mesh.web.problem import ProblemError
 
 # A peer's agents are as fresh as the peer; PostgreSQL drops a join that the query has no use for.
 _SHOWN = "a.*, <status> AS status, h.message AS status_message, h.seen_at AS last_seen_at"

@@ -8,10 +8,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mesh.core.http import Operation, Parameter
-from mesh.core.identity import Access
-from mesh.core.paging import CURSOR, LIMIT, NAMESPACE
+from mesh.access.identity import Access
 from mesh.telemetry.model import MAXIMUM_BATCH, Sample
+from mesh.web.http import Operation, Parameter
+from mesh.web.paging import CURSOR, LIMIT, NAMESPACE
 
 
 class Refusal(msgspec.Struct):

@@ -7,18 +7,18 @@ from typing import Any
 
 from starlette.responses import Response
 
-from mesh.core.group import GroupCommit
-from mesh.core.http import Call, Endpoint
 from mesh.core.leader import Leader
-from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time, parse_whole
-from mesh.core.problem import ProblemError, json_response
 from mesh.core.runtime import Runtime
-from mesh.core.verify_records import verify_endpoints
+from mesh.storage.group import GroupCommit
 from mesh.telemetry import api
 from mesh.telemetry.model import MAXIMUM_BATCH, items_of, rollup_json, sample_json, sort_out
 from mesh.telemetry.partitions import Partitions, kept_since
 from mesh.telemetry.repository import SampleFilter, SampleRepository
 from mesh.telemetry.rollups import ROLLUP_KEY, RollupFilter, RollupRepository
+from mesh.web.http import Call, Endpoint
+from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time, parse_whole
+from mesh.web.problem import ProblemError, json_response
+from mesh.web.verify_records import verify_endpoints
 
 _ERRORS_SHOWN = 20
 WAITING, TOGETHER = 50_000, 5000

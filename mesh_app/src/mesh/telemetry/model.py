@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from mesh.core.fields import Namespace, RunId, Word
-from mesh.core.http import decode
-from mesh.core.paging import iso
+from mesh.web.fields import Namespace, RunId, Word
+from mesh.web.http import decode
+from mesh.web.paging import iso
 
 MAXIMUM_BATCH = 5000
 FUTURE = timedelta(days=1)

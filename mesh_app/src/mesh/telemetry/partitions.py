@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 
-from mesh.core.database import Database
 from mesh.core.log import log
+from mesh.storage.database import Database
 
 AHEAD = 7
 """Days; a sample may lie one day in the future, the rest is for a leader that is away."""

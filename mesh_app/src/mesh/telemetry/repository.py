@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from mesh.core.database import Database
 from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.storage.database import Database
 from mesh.telemetry.model import COLUMNS
 from mesh.telemetry.rollups import RollupFilter, late_hours
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mesh.core.database import Database
 from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.storage.database import Database
 from mesh.telemetry.model import LARGEST
 
 HOUR = timedelta(hours=1)

@@ -11,14 +11,14 @@ from urllib.parse import parse_qs, quote
 import msgspec
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint, Handler, Parameter
-from mesh.core.identity import ANONYMOUS, IDENTITY_KEY, Access
-from mesh.core.problem import ProblemError
+from mesh.access.identity import ANONYMOUS, IDENTITY_KEY, Access
 from mesh.core.runtime import Runtime
-from mesh.core.upstream import Upstreams
 from mesh.ui.pages import Gathered, Pages, static
 from mesh.ui.session import LIFETIME, LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions
 from mesh.ui.views import Page, Views
+from mesh.web.http import Call, Endpoint, Handler, Parameter
+from mesh.web.problem import ProblemError
+from mesh.web.upstream import Upstreams
 
 
 def endpoints(runtime: Runtime) -> list[Endpoint]:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.responses import RedirectResponse, Response
 
-from mesh.core.problem import ProblemError
 from mesh.core.settings import Settings
+from mesh.web.problem import ProblemError
 
 T = TypeVar("T")
 SECURITY_HEADERS = {

@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from mesh.core.identity import Identity
+from mesh.access.identity import Identity
 
 SESSION_COOKIE, LOGIN_COOKIE = "mesh_session", "mesh_login"
 LIFETIME = 8 * 3600

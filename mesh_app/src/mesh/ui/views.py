@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from mesh.core.http import Call, Parameter
-from mesh.core.problem import ProblemError
 from mesh.core.settings import SERVICES, VERIFY_NAMESPACE
-from mesh.core.upstream import Upstreams
 from mesh.ui.chart import sample_charts, series_charts
 from mesh.ui.pages import Gathered
+from mesh.web.http import Call, Parameter
+from mesh.web.problem import ProblemError
+from mesh.web.upstream import Upstreams
 
 View = tuple[str, dict[str, Any]]
 Page = Callable[[Call, Gathered], Awaitable[View]]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from mesh.core.api_keys import PREFIX, ApiKeys
-from mesh.core.database import Database
-from mesh.core.identity import Identity, unauthorized
-from mesh.core.jose import Parts, take_apart
-from mesh.core.mesh_jwt import KeyRing, MeshTokens
+from mesh.access.api_keys import PREFIX, ApiKeys
+from mesh.access.identity import Identity, unauthorized
+from mesh.access.jose import Parts, take_apart
+from mesh.access.mesh_jwt import KeyRing, MeshTokens
+from mesh.access.tokens import OpaqueTokens, reference_of
 from mesh.core.settings import Settings
-from mesh.core.tokens import OpaqueTokens, reference_of
+from mesh.storage.database import Database
 
 _UNKNOWN = "This bearer token is not known here; ask the operator for a current one."
 
@@ -25,7 +25,7 @@ class Credentials:
         self._own = MeshTokens(settings.mesh, ring) if ring else None
         self._foreign = None
         if settings.oidc_issuer and settings.oidc_audience:
-            from mesh.core.oidc import OidcTokens
+            from mesh.access.oidc import OidcTokens
 
             self._foreign = OidcTokens(settings.oidc_issuer, settings.oidc_audience, settings.oidc_role_claim)
 

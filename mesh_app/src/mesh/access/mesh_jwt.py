@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from mesh.core.identity import Identity, unauthorized
-from mesh.core.jose import Parts, decode_segment, encode_segment, fit_subject
+from mesh.access.identity import Identity, unauthorized
+from mesh.access.jose import Parts, decode_segment, encode_segment, fit_subject
+from mesh.access.tokens import GIVEN_ROLES
 from mesh.core.log import log
 from mesh.core.secrets import ConfigError, read_secret
-from mesh.core.tokens import GIVEN_ROLES
 
 LEEWAY = 30
 """Seconds that two machines' clocks may differ."""

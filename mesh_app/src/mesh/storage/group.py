@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from mesh.core.problem import ProblemError
+from mesh.web.problem import ProblemError
 
 Row = tuple[Any, ...]
 

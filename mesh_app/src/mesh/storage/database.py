@@ -11,9 +11,9 @@ from typing import Any
 import asyncpg
 
 from mesh.core.log import log
-from mesh.core.problem import ProblemError
 from mesh.core.secrets import ConfigError
 from mesh.core.settings import DatabaseLogin, Settings
+from mesh.web.problem import ProblemError
 
 CONNECT_TIMEOUT = 2.0
 COMMAND_TIMEOUT = 5.0

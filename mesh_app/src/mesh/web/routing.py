@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from starlette.routing import compile_path
 
-from mesh.core.problem import ProblemError
+from mesh.web.problem import ProblemError
 
 
 class Routed(Protocol):

@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from mesh.core.http import VERIFY_HEADER, Call
-from mesh.core.identity import ROLE_HEADER, SUBJECT_HEADER
+from mesh.access.identity import ROLE_HEADER, SUBJECT_HEADER
 from mesh.core.log import log, request_id
-from mesh.core.problem import ProblemError
 from mesh.core.runtime import Runtime
 from mesh.core.trace_context import current_trace
 from mesh.core.tracing import Attributes
+from mesh.web.http import VERIFY_HEADER, Call
+from mesh.web.problem import ProblemError
 
 TIMEOUT = aiohttp.ClientTimeout(total=8.0, connect=2.0)
 PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)

@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from mesh.core.database import Database
-from mesh.core.identity import Identity, unauthorized
-from mesh.core.ids import new_id
-from mesh.core.problem import ProblemError
-from mesh.core.tokens import GIVEN_ROLES
+from mesh.access.identity import Identity, unauthorized
+from mesh.access.tokens import GIVEN_ROLES
+from mesh.storage.database import Database
+from mesh.storage.ids import new_id
+from mesh.web.problem import ProblemError
 
 PREFIX = "aimesh_"
 REMEMBERED_FOR = 5.0

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mesh.core.identity import Identity, unauthorized
-from mesh.core.jose import Parts, fit_subject
+from mesh.access.identity import Identity, unauthorized
+from mesh.access.jose import Parts, fit_subject
+from mesh.access.loopback import is_loopback
+from mesh.access.tokens import GIVEN_ROLES
 from mesh.core.log import log
-from mesh.core.loopback import is_loopback
-from mesh.core.problem import ProblemError
-from mesh.core.tokens import GIVEN_ROLES
+from mesh.web.problem import ProblemError
 
 ALGORITHMS = ("RS256", "ES256")
 LEEWAY = 30

@@ -14,9 +14,9 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, RedisError
 
 from mesh.core.log import log
-from mesh.core.problem import ProblemError
 from mesh.core.secrets import ConfigError
 from mesh.core.settings import RedisLogin
+from mesh.web.problem import ProblemError
 
 TIMEOUT = 1.0
 FAILURES = (RedisError, OSError, TimeoutError, ConfigError)

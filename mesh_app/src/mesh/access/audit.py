@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mesh.core.identity import Identity
+from mesh.access.identity import Identity
 
 _CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 _DATA_PLANE = ("/api/v1/evaluate", "/api/v1/metrics", "/api/v1/agents/{id}/heartbeat", "/graphql", "unmatched")

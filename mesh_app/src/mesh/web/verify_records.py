@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from mesh.core.http import Call, Endpoint, Parameter
-from mesh.core.identity import Access
-from mesh.core.paging import iso, parse_whole
-from mesh.core.problem import ProblemError, json_response
+from mesh.access.identity import Access
 from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.web.http import Call, Endpoint, Parameter
+from mesh.web.paging import iso, parse_whole
+from mesh.web.problem import ProblemError, json_response
 
 _TABLES = {"agents": "created_at", "samples": "received_at", "decisions": "decided_at"}
 _OLDEST_S = 100 * 365 * 86400

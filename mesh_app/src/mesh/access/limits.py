@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
-from mesh.core import cache as redis_cache
-from mesh.core.cache import Cache
 from mesh.core.log import log
-from mesh.core.problem import ProblemError
+from mesh.storage import cache as redis_cache
+from mesh.storage.cache import Cache
+from mesh.web.problem import ProblemError
 
 WINDOW = 60.0
 SLOTS = 20

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from mesh.core.loopback import is_loopback
-from mesh.core.problem import ProblemError
-from mesh.core.tokens import ROLES
+from mesh.access.loopback import is_loopback
+from mesh.access.tokens import ROLES
+from mesh.web.problem import ProblemError
 
 SUBJECT_HEADER = "x-mesh-subject"
 ROLE_HEADER = "x-mesh-role"

@@ -17,16 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mesh.core.audit import audited, described, named
+from mesh.access.audit import audited, described, named
+from mesh.access.identity import IDENTITY_KEY, Access, Identity
 from mesh.core.health import HealthReport, Liveness
-from mesh.core.identity import IDENTITY_KEY, Access, Identity
 from mesh.core.log import log, log_each, request_id
 from mesh.core.metrics import CONTENT_TYPE
-from mesh.core.openapi import document
-from mesh.core.problem import ProblemError, json_response, problem_response
-from mesh.core.routing import Routes
 from mesh.core.runtime import Runtime
 from mesh.core.trace_context import Trace, begin, current_trace
+from mesh.web.openapi import document
+from mesh.web.problem import ProblemError, json_response, problem_response
+from mesh.web.routing import Routes
 
 T = TypeVar("T")
 VERIFY_HEADER = "x-mesh-verify"
@@ -112,7 +112,7 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class _Description:
-    """For OpenAPI; `core/openapi.py` adds the problems that every endpoint of its kind may answer.
+    """For OpenAPI; `web/openapi.py` adds the problems that every endpoint of its kind may answer.
 
     `body` and `answer` are msgspec types of the JSON, `takes` and `content` the media types of both, `errors` further
     statuses that come as a problem, `also` further statuses whose content is like that of a success.

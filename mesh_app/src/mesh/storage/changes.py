@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from mesh.core.paging import bad_cursor, decode_cursor, encode_cursor
-from mesh.core.problem import ProblemError
+from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor
+from mesh.web.problem import ProblemError
 
 SETTLING = timedelta(seconds=10)
 """No transaction of a service lives that long: twice the limit of one database call."""

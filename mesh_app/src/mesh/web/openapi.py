@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mesh.core.identity import Access
+from mesh.access.identity import Access
 
 if TYPE_CHECKING:
-    from mesh.core.http import Endpoint, Parameter
+    from mesh.web.http import Endpoint, Parameter
 
 _PLACEHOLDER = re.compile(r"{(\w+)(?::\w+)?}")
 _TEMPLATE = "#/components/schemas/{name}"

@@ -11,8 +11,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from mesh.core.http import Parameter
-from mesh.core.problem import ProblemError
+from mesh.web.http import Parameter
+from mesh.web.problem import ProblemError
 
 DEFAULT_LIMIT, MAXIMUM_LIMIT = 50, 200
 LIMIT = Parameter("limit", Annotated[int, Meta(ge=1, le=MAXIMUM_LIMIT)], f"Length of a page; default {DEFAULT_LIMIT}.")

@@ -1,0 +1,1 @@
+"""PostgreSQL and Redis, as every service uses them."""
