@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from migrations import FOLDER, MANIFEST, HistoryError, complaints
+from migrations import FOLDER, MANIFEST, RELEASED, ROOT, HistoryError, complaints, complaints_without_history
 
 FIRST, SECOND = f"{FOLDER}/0001_first.sql", f"{FOLDER}/0002_second.sql"
 
@@ -76,6 +77,21 @@ def test_a_changed_line_of_the_manifest_is_named(repository: Path) -> None:
     (sentence,) = complaints(repository, "since")
     assert SECOND in sentence
     assert "manifest.json" in sentence
+
+
+def test_without_history_the_first_deployed_release_is_compared(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).parent.mkdir(parents=True)
+    shutil.copytree(ROOT / FOLDER, tmp_path / FOLDER)
+    (tmp_path / RELEASED).parent.mkdir(parents=True)
+    shutil.copy(ROOT / RELEASED, tmp_path / RELEASED)
+    assert complaints_without_history(tmp_path) == []
+    (tmp_path / FOLDER / "0002_telemetry.sql").write_text("something else")
+    (tmp_path / FOLDER / "0003_policy.sql").unlink()
+    found = complaints_without_history(tmp_path)
+    assert [sentence.split()[0] for sentence in found] == [
+        f"{FOLDER}/0002_telemetry.sql",
+        f"{FOLDER}/0003_policy.sql",
+    ]
 
 
 def test_a_clone_without_the_history_says_how_to_get_it(repository: Path, tmp_path: Path) -> None:
