@@ -38,11 +38,10 @@ def test_an_agent_posted_to_the_gateway_is_a_row_in_the_registry_in_graphql_and_
     assert mesh.sql(f"SELECT name FROM agents WHERE id = '{record['id']}'") == record["name"]
     assert graphql(mesh, "{ agents { count } }")["agents"]["count"] == before + 1
     assert mesh.call("GET", "registry", "/api/v1/agents/count").json == {"count": before + 1}
-    names = {
-        item["name"]
-        for item in graphql(mesh, "{ agents(first: 200) { items { id name type vendor model } } }")["agents"]["items"]
-    }
-    assert record["name"] in names
+    fields = "id name type vendor model status lastSeenAt"
+    listed = graphql(mesh, f"{{ agents(first: 200) {{ items {{ {fields} }} }} }}")["agents"]["items"]
+    shown = {item["name"]: (item["status"], item["lastSeenAt"]) for item in listed}
+    assert shown[record["name"]] == ("registered", None)
     assert (
         int(mesh.sql("SELECT count(*) FROM agents WHERE deleted_at IS NULL AND namespace <> 'aimesh-verify'"))
         == before + 1

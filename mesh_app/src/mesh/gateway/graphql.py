@@ -61,6 +61,8 @@ class Agent:
     description: str
     tags: list[str]
     endpoint: str | None
+    status: str
+    last_seen_at: str | None
 
 
 async def _count_agents(root: AgentConnection, info: MeshInfo) -> int:
@@ -71,7 +73,16 @@ async def _count_agents(root: AgentConnection, info: MeshInfo) -> int:
 async def _list_agents(root: AgentConnection, info: MeshInfo) -> list[Agent]:
     answer = await info.context.get("registry", "/api/v1/agents", {**root.filters, "limit": str(root.first)})
     names = ("name", "type", "vendor", "model", "namespace", "origin", "description", "tags", "endpoint")
-    return [Agent(id=strawberry.ID(row["id"]), **{name: row[name] for name in names}) for row in answer["items"]]
+    # During an update a registry of the release before may answer, which knows no heartbeats.
+    return [
+        Agent(
+            id=strawberry.ID(row["id"]),
+            status=row.get("status", "registered"),
+            last_seen_at=row.get("last_seen_at"),
+            **{name: row[name] for name in names},
+        )
+        for row in answer["items"]
+    ]
 
 
 @strawberry.type(description="Agents that fit the arguments.")
