@@ -9,9 +9,37 @@ import time
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mesh.core.log import log
 from mesh.core.runtime import Runtime
+
+HEAD_LIMIT = 64 * 1024
+"""Bytes of a request that are neither told to the application nor part of its body."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's own, which would collect a request line or headers without end for anybody who sends them."""
+
+    _untold = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._untold += len(data)
+        super().data_received(data)
+        if self._untold > HEAD_LIMIT and not self.transport.is_closing():
+            self.send_400_response(f"Request line and headers are larger than {HEAD_LIMIT} bytes.")
+
+    def on_message_begin(self) -> None:
+        self._untold = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._untold = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._untold = 0
+        super().on_body(body)
 
 
 class DrainingServer(uvicorn.Server):
@@ -67,7 +95,7 @@ def serve(app: ASGIApp, runtime: Runtime) -> int:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
