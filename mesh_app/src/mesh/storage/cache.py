@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool, parse_url
+from redis.asyncio.connection import BlockingConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
@@ -59,7 +59,9 @@ class Cache:
         options.pop("username", None)
         if login.password_file is not None:
             options["credential_provider"] = _FileCredentials(login)
-        pool = ConnectionPool(
+        # One that waits: with more calls at once than connections, the other kind of pool says that Redis is away.
+        pool = BlockingConnectionPool(
+            timeout=TIMEOUT,
             **options,
             protocol=2,
             decode_responses=True,
