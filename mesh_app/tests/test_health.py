@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from support.mesh import SERVICES, Mesh, http
 from support.servers import PostgreSQL, Redis
+
+from mesh.core.metrics import Metrics
+from mesh.storage.database import Database
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +134,29 @@ def test_a_rotated_password_is_taken_up_without_a_restart(mesh: Mesh, postgresql
     finally:
         path.write_text(old)
         postgresql.sql(f"ALTER ROLE mesh_app_a PASSWORD '{old.strip()}'")
+
+
+def test_scrapes_count_agents_one_at_a_time_and_never_before_they_were_asked_for() -> None:
+    running, most, total = 0, 0, 0
+
+    class Reader:
+        async def fetchrow(self, *_query: str) -> dict[str, int]:
+            nonlocal running, most, total
+            running, total = running + 1, total + 1
+            most = max(most, running)
+            count = total
+            await asyncio.sleep(0.01)
+            running -= 1
+            return {"business": count, "verify": 0}
+
+    async def scrapes() -> list[bytes]:
+        metrics, database = Metrics("registry"), cast("Database", SimpleNamespace(read=Reader()))
+        first = asyncio.create_task(metrics.render(database))
+        await asyncio.sleep(0)
+        during = await asyncio.gather(*(metrics.render(database) for _ in range(50)))
+        return [await first, *during, await metrics.render(database)]
+
+    texts = asyncio.run(scrapes())
+    assert (most, total) == (1, 3)
+    assert all(b"ai_mesh_agents_total 2.0" in text for text in texts[1:-1])
+    assert b"ai_mesh_agents_total 3.0" in texts[-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
@@ -75,6 +77,8 @@ class Metrics:
             "1 while the rate limit is counted in this process alone, because Redis does not serve.",
             registry=self._registry,
         )
+        self._counting = asyncio.Lock()
+        self._counted_at = float("-inf")
         self._agents = _AgentGauges()
         self._registry.register(self._agents)
 
@@ -102,10 +106,21 @@ class Metrics:
         self._verify_requests.inc()
 
     async def render(self, database: Database) -> bytes:
-        """The text of one scrape. Agents are counted anew each time, so that whoever wrote one sees it at once."""
+        """The text of one scrape. Agents are counted after it was asked for, so that whoever wrote one sees it at once.
+
+        Anybody may ask, so scrapes that wait for a count share the next one.
+        """
+        asked = time.monotonic()
+        async with self._counting:
+            if self._counted_at < asked:
+                started = time.monotonic()
+                await self._count(database)
+                self._counted_at = started
+        return generate_latest(self._registry)
+
+    async def _count(self, database: Database) -> None:
         try:
             row = await database.read.fetchrow(_COUNT, VERIFY_NAMESPACE)
             self._agents.counts = (row["business"], row["verify"])
         except ProblemError:
             self._agents.counts = None
-        return generate_latest(self._registry)
