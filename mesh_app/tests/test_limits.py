@@ -13,12 +13,15 @@ import pytest
 from conftest import MakeMesh
 from hypothesis import given
 from hypothesis import strategies as st
-from support.mesh import Answer, Mesh
+from support.mesh import SESSION_KEY, Answer, Mesh, http
 from support.servers import REDIS_PASSWORD, Redis, free_port
 
+from mesh.access.identity import Identity
 from mesh.access.limits import MAX_LOCAL_SUBJECTS, SLOTS, LocalCounts, RateLimiter, judge
+from mesh.access.tokens import load_tokens, reference_of
 from mesh.core.settings import RedisLogin
 from mesh.storage.cache import Cache
+from mesh.ui.session import Sessions
 
 LIMIT = 20
 
@@ -93,6 +96,21 @@ def test_a_service_is_not_limited_and_its_calls_for_a_caller_are_counted_once(me
     assert {answer.status for answer in answers} == {200}
     assert "ratelimit-limit" not in answers[0].headers
     assert {answer.status for answer in burst(mesh, LIMIT, "api-gateway", who="reader")} == {200}
+
+
+def test_pages_of_the_ui_count_for_whoever_is_logged_in(mesh: Mesh) -> None:
+    entry = next(entry for entry in load_tokens(str(mesh.directory / "tokens.json")) if entry.subject == "reader")
+    who = Identity(entry.subject, entry.role, "token", reference_of(entry))
+    cookie, _ = Sessions(SESSION_KEY).open(who)
+    mesh.start("ui", env={"MESH_RATE_LIMIT_PER_MINUTE": str(LIMIT)})
+    try:
+        url, headers = mesh.url("ui", "/agents"), {"Cookie": f"mesh_session={cookie}"}
+        statuses = Counter(http("GET", url, None, headers).status for _ in range(LIMIT + 3))
+        assert statuses == {200: LIMIT, 429: 3}
+        assert burst(mesh, 1, "api-gateway", who="reader")[0].status == 429
+        assert http("GET", mesh.url("ui", "/login")).status == 200
+    finally:
+        mesh.stop("ui")
 
 
 def test_health_and_metrics_are_never_limited(mesh: Mesh) -> None:

@@ -47,7 +47,7 @@ class Logout(msgspec.Struct):
 
 
 def _page(path: str, handler: Handler, *parameters: Parameter) -> Endpoint:
-    also = (303, 400, 403, 404, 502, 503)
+    also = (303, 400, 403, 404, 429, 502, 503)
     summary = f"The page {path}."
     return Endpoint(
         "GET", path, handler, Access.OPEN, summary=summary, parameters=parameters, also=also, content="text/html"
@@ -84,6 +84,9 @@ class _Ui:
                 query = call.request.url.query
                 return self._pages.redirect(f"/login?next={quote(path + ('?' + query if query else ''), safe='')}")
             identity = session.identity if session else ANONYMOUS
+            if session:
+                # The services do not count what another service asks of them for a caller.
+                await call.runtime.limiter.admit(identity.subject)
             gathered = Gathered()
             template, values = await build(replace(call, identity=identity), gathered)
             return self._pages.render(
