@@ -16,7 +16,7 @@ from support.mesh import FEDERATION_KEY, Mesh, http
 from support.servers import free_port
 from support.waiting import eventually
 
-from mesh.federation.puller import MAXIMUM_BACKOFF, pause_after
+from mesh.federation.puller import MAXIMUM_BACKOFF, PAGE_SIZE, pause_after
 from mesh.federation.records import Record, newer
 from mesh.federation.repository import KEPT_REFUSALS
 from mesh.federation.signature import HEADER, Signer
@@ -142,6 +142,32 @@ def test_what_a_peer_may_not_send_is_refused_counted_once_and_listed_while_the_r
     eventually(lambda: get(hub, "/api/v1/refusals?peer=north")["items"][0]["times"] > 1)
     assert peer_state(hub, "north")["refused"] == before + 7
     assert get(hub, "/api/v1/refusals?peer=south")["items"] == []
+
+
+def test_a_time_that_no_calendar_of_ours_has_is_refused_alone(hub: Mesh, north: FakePeer) -> None:
+    strange, last = north.record(updated_at="0001-01-01T00:00:00+14:00"), north.record()
+    north.items = [strange, last]
+    eventually(lambda: seen(hub, last).status == 200)
+    eventually(lambda: any(item["record"] == strange["id"] for item in get(hub, "/api/v1/refusals")["items"]))
+
+
+def test_a_peer_that_sends_more_than_was_asked_for_is_failing_and_nothing_is_taken(hub: Mesh, north: FakePeer) -> None:
+    records = [north.record() for _ in range(PAGE_SIZE + 1)]
+    north.items = records
+    eventually(lambda: "201 records where 200" in (peer_state(hub, "north")["last_error"] or ""))
+    assert seen(hub, records[0]).status == 404
+    north.items = records[:PAGE_SIZE]
+    eventually(lambda: seen(hub, records[0]).status == 200)
+
+
+def test_a_failing_peer_is_shown_as_such_whatever_it_says(hub: Mesh, north: FakePeer) -> None:
+    north.detail, north.broken = "nothing\x00here", True
+    try:
+        eventually(lambda: "nothinghere" in (peer_state(hub, "north")["last_error"] or ""))
+        assert peer_state(hub, "north")["status"] in ("failing", "unhealthy")
+    finally:
+        north.broken = False
+    eventually(lambda: peer_state(hub, "north")["status"] == "healthy")
 
 
 def test_only_the_last_refusals_of_a_peer_are_kept(hub: Mesh, north: FakePeer) -> None:

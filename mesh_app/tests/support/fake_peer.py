@@ -27,6 +27,7 @@ class FakePeer:
         self.cursors: list[str] = []
         self.refuse_cursors = False
         self.broken = False
+        self.detail = ""
         self.hanging = threading.Event()
         self._signer = Signer(FEDERATION_KEY, name)
         peer = self
@@ -63,7 +64,7 @@ class FakePeer:
             time.sleep(0.05)
         status = 500 if self.broken else 400 if self.refuse_cursors and cursor else 200
         page = {"mesh": self.name, "items": self.items, "next_cursor": "somewhere", "more": False}
-        body = json.dumps(page).encode()
+        body = json.dumps({"detail": self.detail} if self.broken else page).encode()
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(body)))
         handler.send_header(HEADER, self._signer.sign_response(handler.headers.get(HEADER, ""), body))

@@ -15,7 +15,7 @@ import msgspec
 from mesh.core.log import log
 from mesh.core.runtime import Runtime
 from mesh.federation.peers import Peer
-from mesh.federation.records import ExportPage, accept
+from mesh.federation.records import ExportPage, accept, printable
 from mesh.federation.repository import FederationRepository
 from mesh.federation.signature import HEADER, Signer
 from mesh.storage.cache import Lease
@@ -25,6 +25,8 @@ from mesh.web.upstream import Reply, Upstreams
 LEASE_SECONDS, VISIT_SECONDS, RENEWAL_SECONDS, LOOK_SECONDS = 30.0, 20.0, 3.0, 0.3
 PAGE_SIZE, MAXIMUM_PAGES = 200, 50
 MAXIMUM_BACKOFF = 60.0
+_REASON = 1000
+"""Characters."""
 
 
 def pause_after(failures: int, interval: float, jitter: float) -> float:
@@ -84,9 +86,11 @@ class Puller:
                 try:
                     await self._pull(peer)
                 except (ProblemError, ValueError) as error:
+                    # It may quote the peer, which would not be a failing one if its words could not be stored.
+                    reason = printable(error, _REASON)
                     if not failures:
-                        log.warning("peer failed", extra={"fields": {"peer": peer.name, "error": str(error)}})
-                    await self._repository.failed(peer, str(error))
+                        log.warning("peer failed", extra={"fields": {"peer": peer.name, "error": reason}})
+                    await self._repository.failed(peer, reason)
                     return failures + 1
         except (ProblemError, TimeoutError) as error:
             fields = {"peer": peer.name, "error": str(error) or "out of time"}
@@ -123,9 +127,12 @@ class Puller:
         if signed_by != peer.name:
             raise ValueError(f"peer {peer.name} calls itself {signed_by!r}; correct the name in MESH_PEERS_FILE")
         try:
-            return msgspec.json.decode(reply.body, type=ExportPage)
+            page = msgspec.json.decode(reply.body, type=ExportPage)
         except (msgspec.MsgspecError, RecursionError) as error:
             raise ValueError(f"the answer of peer {peer.name} does not fit: {error}") from None
+        if len(page.items) > PAGE_SIZE:
+            raise ValueError(f"peer {peer.name} sent {len(page.items)} records where {PAGE_SIZE} were asked for")
+        return page
 
     async def _ask(self, peer: Peer, cursor: str) -> tuple[Reply, str]:
         """The reply and the signature that went with the request, which a nonce makes unlike any other."""

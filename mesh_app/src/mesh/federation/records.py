@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -75,7 +75,10 @@ def accept(items: Sequence[Any], peer: Peer) -> Batch:
     for item in items:
         try:
             record = msgspec.convert(item, Record)
-        except msgspec.ValidationError as error:
+            for moment in (record.created_at, record.updated_at, record.deleted_at):
+                if moment is not None:
+                    moment.astimezone(UTC)
+        except (msgspec.ValidationError, OverflowError) as error:
             batch.refusals.append(_refusal(item, f"it does not fit: {error}"))
             continue
         if record.origin != peer.name:
@@ -105,10 +108,10 @@ def newer(records: Sequence[Record], known: Mapping[UUID, Record]) -> Batch:
 
 def _refusal(item: Any, reason: str) -> Refusal:
     given = item if isinstance(item, dict) else {}
-    return Refusal(_printable(given.get("origin")), _printable(given.get("id")), _printable(reason))
+    return Refusal(printable(given.get("origin")), printable(given.get("id")), printable(reason))
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any, shown: int = _SHOWN) -> str:
     """Text that a database can hold, cut to a bound."""
-    text = "" if value is None else str(value)[:_SHOWN]
+    text = "" if value is None else str(value)[:shown]
     return text.replace("\x00", "").encode(errors="replace").decode()
