@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import INVALID
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import INVALID, Regex
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.reference import page
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import BY_NAME, VARIABLES, Variable
@@ -45,3 +45,24 @@ def test_the_reference_names_every_variable_with_its_default_and_example() -> No
     for variable in VARIABLES:
         assert f"### {variable.name}\n" in text
         assert f"- Example: `{variable.name}: {variable.example}`" in text
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(r"a(?=b)", r"(?<!a)b", r"(a)\1", r"(?P<n>a)(?P=n)", r"(?>a)", r"(?#c)a", r"(a)?(?(1)b|c)", r"(?x)a b"),
+        *(r"a*+", r"a{2}+", r"a\Z", r"a{1001}", r".{0,5000}", r"\u0041", r"[\u4e00-\u9fff]"),
+    ],
+)
+def test_a_pattern_that_python_knows_and_re2_does_not_is_refused(pattern: str) -> None:
+    problems = Problems()
+    assert Regex().check(pattern, "pattern", problems, "") is INVALID
+    assert "RE2" in problems.sentences[0]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"[*+?}]+", r"[]*+]", r"\(\?=", r"\\1", r"[(?=]", r".{0,1000}", r"(?P<axe>a)", r"(?i-s:a)", r"\}+", r"\101"],
+)
+def test_a_pattern_that_only_looks_foreign_to_re2_is_taken(pattern: str) -> None:
+    assert Regex().check(pattern, "pattern", Problems(), "") == pattern

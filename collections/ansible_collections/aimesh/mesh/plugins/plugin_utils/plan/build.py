@@ -286,6 +286,7 @@ def _check_site(settings: Settings, basics: Basics, problems: Problems) -> None:
     if site["mesh_remove_backups"] and not site["mesh_remove_data"]:
         at_site.say("mesh_remove_backups", f"is set without mesh_remove_data; add mesh_remove_data: {basics.mesh_name}")
     _check_exemptions(site["mesh_policy_rules"], at_site)
+    _check_mcp_versions(site["mesh_mcp_servers"], at_site)
     for number, peer in enumerate(site["mesh_federation_peers"]):
         if peer["name"] == site["mesh_name"]:
             at_site.say(
@@ -309,3 +310,15 @@ def _check_exemptions(rules: list[dict[str, Any]], at_site: Problems) -> None:
             if name not in ids or name == rule["id"]:
                 others = ", ".join(each for each in ids if each != rule["id"]) or "none"
                 at_site.say(path, f"names {shown(name)}, which is no other rule; there are: {others}")
+
+
+def _check_mcp_versions(servers: list[dict[str, Any]], at_site: Problems) -> None:
+    """A server may be there in several versions, each once."""
+    seen: dict[tuple[str, str], int] = {}
+    for number, server in enumerate(servers):
+        first = seen.setdefault((server["name"], server["version"]), number)
+        if first != number:
+            at_site.say(
+                f"mesh_mcp_servers[{number}].version",
+                f"is {shown(server['version'])}, as that of item {first} of the same name; give another version",
+            )

@@ -254,10 +254,11 @@ class MapOf:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list whose items are of one kind; `unique` names a key that must differ between them."""
+    """A list of at least `least` items of one kind; `unique` names a key that must differ between them."""
 
     item: Kind
     unique: str = ""
+    least: int = 0
     name: str = "list"
 
     def allowed(self) -> str:
@@ -268,6 +269,8 @@ class ListOf:
         if not isinstance(value, list):
             problems.wrong(path, value, self.allowed(), remedy)
             return INVALID
+        if len(value) < self.least:
+            problems.say(path, f"has {len(value)} items; allowed: {self.least} or more; add {self.item.allowed()}")
         result = [self.item.check(item, f"{path}[{number}]", problems, remedy) for number, item in enumerate(value)]
         good = [item for item in result if item is not INVALID]
         if self.unique:
@@ -310,9 +313,25 @@ class OneOf:
         return form.check(value, path, problems, remedy)
 
 
+_TOKEN = re.compile(
+    r"""
+    (?P<foreign> \\[1-9](?![0-7]{2}) | \\[ZuUN] | [*+?}]\+
+        | \(\?(?: <?[=!] | P= | > | \( | \# | [a-zA-Z-]*[aLux][a-zA-Z-]*[:)] )
+        | \{(?:\d*,)?(?: [2-9]\d{3,} | 1\d{4,} | 1(?!000)\d{3} ) )
+    | \\.
+    | \[\^?\]?(?:\\[^uUN]|[^\]\\])*\]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""What Python knows and RE2 does not; escapes and classes are passed over as a whole."""
+
+
 @dataclass(frozen=True)
 class Regex:
-    """A regular expression that Python can compile."""
+    """A regular expression that Python can compile and that has nothing of what RE2 leaves out.
+
+    The policy service runs it in RE2, which the controller does not have.
+    """
 
     name: str = "regular expression"
 
@@ -328,6 +347,14 @@ class Regex:
         except re.error as error:
             problems.say(
                 path, f"is {shown(value)}, which is not a regular expression ({error.msg}); correct the pattern"
+            )
+            return INVALID
+        foreign = next((match["foreign"] for match in _TOKEN.finditer(value) if match["foreign"]), None)
+        if foreign:
+            problems.say(
+                path,
+                f"is {shown(value)}, of which RE2 does not know {shown(foreign)}; "
+                "write it in the syntax of RE2 (github.com/google/re2/wiki/Syntax)",
             )
             return INVALID
         return value

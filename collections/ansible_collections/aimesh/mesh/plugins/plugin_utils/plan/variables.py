@@ -70,7 +70,7 @@ RULE = OneOf(
             {
                 "id": RULE_ID,
                 "kind": Choice(("keyword",)),
-                "any": ListOf(Text("a phrase")),
+                "any": ListOf(Text("a phrase"), least=1),
                 "effect": EFFECT,
                 "reason": REASON,
                 "overrides": OVERRIDES,
@@ -114,7 +114,7 @@ RULE = OneOf(
             {
                 "id": RULE_ID,
                 "kind": Choice(("role",)),
-                "roles": ListOf(CALLER_ROLES),
+                "roles": ListOf(CALLER_ROLES, least=1),
                 "effect": Choice(("deny", "allow")),
                 "reason": REASON,
                 "overrides": OVERRIDES,
@@ -125,9 +125,13 @@ RULE = OneOf(
 )
 URL = Text("an http or https URL", r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 PEER = Fields({"name": Text(NAME_RULE, NAME_PATTERN), "url": URL}, ("name", "url"))
+ISSUER = Text(
+    "an https URL, or http on the loopback",
+    r"(https://[^\s/?#@]+|http://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?)(/[^\s?#]*)?",
+)
 OIDC = Fields(
     {
-        "issuer": URL,
+        "issuer": ISSUER,
         "audience": Text("the audience that tokens must name, 1 to 200 characters without spaces", r"\S+"),
         "role_claim": Text("the name of a claim, with dots for nested ones", r"[A-Za-z0-9_:/.-]+"),
     },
@@ -384,7 +388,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "mesh_telemetry",
         Fields({"retention_days": Integer(1, 3650)}),
-        "How many days raw samples are kept; the hourly figures made from them stay.",
+        "How many days raw samples are kept; the hourly figures made from them stay 400 days longer.",
         "{retention_days: 30}",
         {},
         "`{retention_days: 30}`",
