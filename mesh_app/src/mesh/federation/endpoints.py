@@ -18,7 +18,7 @@ from mesh.federation.repository import FederationRepository
 from mesh.federation.signature import HEADER, VALID_FOR, PeerAuthenticator, Signer
 from mesh.storage.cache import Cache
 from mesh.web.http import Call, Endpoint, Parameter
-from mesh.web.paging import CURSOR, LIMIT, iso, parse_limit
+from mesh.web.paging import CURSOR, LIMIT, parse_limit
 from mesh.web.problem import json_response
 from mesh.web.upstream import Upstreams
 
@@ -89,46 +89,22 @@ class _Federation:
         return json_response({"items": [self._conflict_json(rows) for rows in groups], "next_cursor": following})
 
     def _conflict_json(self, rows: list[Any]) -> dict[str, Any]:
-        sides = [
-            {
-                "origin": row["origin"] or self._signer.mesh,
-                "id": str(row["id"]),
-                **{name: row[name] for name in ("type", "vendor", "model", "version")},
-                "updated_at": iso(row["updated_at"]),
-            }
-            for row in rows
-        ]
+        shown = api.Side.__struct_fields__
+        sides = [{**{name: row[name] for name in shown}, "origin": row["origin"] or self._signer.mesh} for row in rows]
         return {"namespace": rows[0]["namespace"], "name": rows[0]["name"], "sides": sides}
 
     async def refusals(self, call: Call) -> Response:
         limit = parse_limit(call.query("limit"))
         rows, following = await self._repository.refusals(call.query("peer"), limit, call.query("cursor"))
-        items = [
-            {
-                **{name: row[name] for name in ("peer", "origin", "record", "reason", "times")},
-                "first_at": iso(row["first_at"]),
-                "last_at": iso(row["last_at"]),
-            }
-            for row in rows
-        ]
+        items = [{name: row[name] for name in api.RefusalAnswer.__struct_fields__} for row in rows]
         return json_response({"items": items, "next_cursor": following})
 
 
 def _peer_json(peer: Peer, row: Any) -> dict[str, Any]:
     if row is None:
         return {"name": peer.name, "url": peer.url, "status": "unknown", "failures": 0, "agents": 0, "refused": 0}
-    return {
-        "name": peer.name,
-        "url": peer.url,
-        "status": _status(row),
-        "failures": row["failures"],
-        "agents": row["agents"],
-        "received": row["received"],
-        "refused": row["refused"],
-        "last_ok_at": iso(row["last_ok_at"]),
-        "last_error": row["last_error"],
-        "tried_at": iso(row["tried_at"]),
-    }
+    known = ("failures", "agents", "received", "refused", "last_ok_at", "last_error", "tried_at")
+    return {"name": peer.name, "url": peer.url, "status": _status(row), **{name: row[name] for name in known}}
 
 
 def _status(row: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -97,6 +97,11 @@ class DecisionAnswer(msgspec.Struct):
     caller: str
     request_id: str
     decided_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Any) -> DecisionAnswer:
+        given = {"decision_id": str(row["id"]), "reasons": msgspec.json.decode(row["reasons"])}
+        return cls(**given, **{name: row[name] for name in cls.__struct_fields__ if name not in given})
 
 
 class DecisionPage(msgspec.Struct):

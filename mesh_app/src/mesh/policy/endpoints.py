@@ -17,7 +17,7 @@ from mesh.core.runtime import Runtime
 from mesh.core.secrets import ConfigError
 from mesh.core.settings import VERIFY_NAMESPACE
 from mesh.policy import api
-from mesh.policy.model import DryRun, Evaluation, decision_json, outcome_json, version_json
+from mesh.policy.model import DryRun, Evaluation, outcome_json, version_json
 from mesh.policy.rates import Rates
 from mesh.policy.repository import DecisionFilter, DecisionRepository, VersionRepository
 from mesh.policy.rule import Maskable, PolicyFile
@@ -143,7 +143,7 @@ class _Policy:
         rows, cursor = await self._repository.page(
             _filter(call), parse_limit(call.query("limit")), call.query("cursor")
         )
-        return json_response({"items": [decision_json(row) for row in rows], "next_cursor": cursor})
+        return json_response({"items": [api.DecisionAnswer.from_row(row) for row in rows], "next_cursor": cursor})
 
     async def count(self, call: Call) -> Response:
         return json_response({"count": await self._repository.count(_filter(call))})
@@ -153,7 +153,7 @@ class _Policy:
         row = await self._repository.get(decision_id)
         if row is None:
             raise ProblemError(404, f"There is no decision with the id {decision_id}.")
-        return json_response(decision_json(row))
+        return json_response(api.DecisionAnswer.from_row(row))
 
 
 def _shown(name: Maskable, value: str | None, rules: RuleSet) -> str | None:

@@ -10,33 +10,9 @@ from msgspec import UNSET, UnsetType
 
 from mesh.access.identity import Access
 from mesh.registry import credential_api
-from mesh.registry.model import STATUSES, AgentPatch, Heartbeat, NewAgent
+from mesh.registry.model import STATUSES, AgentAnswer, AgentPatch, Heartbeat, NewAgent
 from mesh.web.http import Operation, Parameter
 from mesh.web.paging import CURSOR, LIMIT, NAMESPACE, Count
-
-
-class AgentAnswer(msgspec.Struct):
-    """An agent; `origin` is the mesh that it belongs to."""
-
-    id: str
-    origin: str
-    namespace: str
-    name: str
-    type: str
-    vendor: str
-    model: str
-    description: str
-    tags: list[str]
-    endpoint: str | None
-    run_id: str | None
-    version: int
-    created_at: datetime
-    updated_at: datetime
-    status: Literal["registered", "active", "degraded", "stale"]
-    status_message: str | None
-    last_seen_at: datetime | None
-    deleted: bool | UnsetType = UNSET
-    deleted_at: datetime | UnsetType = UNSET
 
 
 class AgentPage(msgspec.Struct):

@@ -13,7 +13,7 @@ from mesh.registry.agent_card import agent_card
 from mesh.registry.credentials import credential_endpoints
 from mesh.registry.idempotency import IdempotencyKeys
 from mesh.registry.mcp_endpoints import mcp_endpoints
-from mesh.registry.model import STATUSES, AgentPatch, Heartbeat, NewAgent, agent_json, etag, versions_of
+from mesh.registry.model import STATUSES, AgentAnswer, AgentPatch, Heartbeat, NewAgent, etag, versions_of
 from mesh.registry.repository import AgentFilter, AgentRepository
 from mesh.storage.changes import Place
 from mesh.web.conditional import content_tag, demanded_tags, tagged_response
@@ -76,7 +76,7 @@ class _Agents:
 
     def _created(self, row: Any, headers: dict[str, str] | None = None) -> Response:
         location = {"Location": f"/api/v1/agents/{row['id']}", "ETag": etag(row)}
-        return json_response(agent_json(row, self._mesh), 201, {**location, **(headers or {})})
+        return json_response(AgentAnswer.from_row(row, self._mesh), 201, {**location, **(headers or {})})
 
     async def list(self, call: Call) -> Response:
         cursor = call.query("cursor") or ""
@@ -84,7 +84,9 @@ class _Agents:
             return await self._changes(call, cursor)
         wanted, limit = self._filter(call), parse_limit(call.query("limit"))
         rows, following = await self._repository.page(wanted, limit, cursor)
-        return json_response({"items": [agent_json(row, self._mesh) for row in rows], "next_cursor": following})
+        return json_response(
+            {"items": [AgentAnswer.from_row(row, self._mesh) for row in rows], "next_cursor": following}
+        )
 
     async def _changes(self, call: Call, cursor: str) -> Response:
         for name in ("type", "vendor", "model", "tag", "status", "q"):
@@ -98,7 +100,7 @@ class _Agents:
         place = Place.parse(cursor.removeprefix(_FEED)) if cursor else Place(since) if since else Place()
         limit = parse_limit(call.query("limit"))
         rows, following, more = await self._repository.changes(call.query("namespace"), place, limit)
-        items = [agent_json(row, self._mesh) for row in rows]
+        items = [AgentAnswer.from_row(row, self._mesh) for row in rows]
         return json_response({"items": items, "next_cursor": _FEED + following.cursor(), "more": more})
 
     async def count(self, call: Call) -> Response:
@@ -106,7 +108,7 @@ class _Agents:
 
     async def read(self, call: Call) -> Response:
         row = await self._row(call)
-        return tagged_response(call.request, msgspec.json.encode(agent_json(row, self._mesh)), etag(row))
+        return tagged_response(call.request, msgspec.json.encode(AgentAnswer.from_row(row, self._mesh)), etag(row))
 
     async def card(self, call: Call) -> Response:
         body = msgspec.json.encode(agent_card(await self._row(call)))
@@ -118,7 +120,7 @@ class _Agents:
     async def patch(self, call: Call) -> Response:
         demanded = versions_of(demanded_tags(call.request))
         row = await self._repository.patch(parse_uuid(call.path("id")), await call.decode(AgentPatch), demanded)
-        return json_response(agent_json(row, self._mesh), headers={"ETag": etag(row)})
+        return json_response(AgentAnswer.from_row(row, self._mesh), headers={"ETag": etag(row)})
 
     async def delete(self, call: Call) -> Response:
         await self._repository.delete(parse_uuid(call.path("id")), versions_of(demanded_tags(call.request)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from mesh.web.fields import Link, Name, Namespace, RunId, Tags, Text, Word
-from mesh.web.paging import iso
 
 
 class NewAgent(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,30 +51,40 @@ STATUSES = ("registered", "active", "degraded", "stale")
 """`registered` never sent a heartbeat here; `stale` sent the last one too long ago, or its peer is out of reach."""
 
 
-def agent_json(row: Any, mesh: str) -> dict[str, Any]:
-    """An agent's row as the API shows it; an empty origin is this mesh. Only a tombstone has `deleted`."""
-    agent = {
-        "id": str(row["id"]),
-        "origin": row["origin"] or mesh,
-        "namespace": row["namespace"],
-        "name": row["name"],
-        "type": row["type"],
-        "vendor": row["vendor"],
-        "model": row["model"],
-        "description": row["description"],
-        "tags": list(row["tags"]),
-        "endpoint": row["endpoint"],
-        "run_id": row["run_id"],
-        "version": row["version"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
-        "status": row["status"],
-        "status_message": row["status_message"] or None,
-        "last_seen_at": iso(row["last_seen_at"]),
-    }
-    if row["deleted_at"] is not None:
-        agent |= {"deleted": True, "deleted_at": iso(row["deleted_at"])}
-    return agent
+class AgentAnswer(msgspec.Struct):
+    """An agent; `origin` is the mesh that it belongs to. Only a tombstone has `deleted`."""
+
+    id: str
+    origin: str
+    namespace: str
+    name: str
+    type: str
+    vendor: str
+    model: str
+    description: str
+    tags: list[str]
+    endpoint: str | None
+    run_id: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    status: Literal["registered", "active", "degraded", "stale"]
+    status_message: str | None
+    last_seen_at: datetime | None
+    deleted: bool | UnsetType = UNSET
+    deleted_at: datetime | UnsetType = UNSET
+
+    @classmethod
+    def from_row(cls, row: Any, mesh: str) -> AgentAnswer:
+        """An empty origin is `mesh`."""
+        values = {name: row[name] for name in cls.__struct_fields__ if name != "deleted"}
+        values |= {
+            "id": str(row["id"]),
+            "origin": row["origin"] or mesh,
+            "status_message": row["status_message"] or None,
+        }
+        values |= {"deleted_at": UNSET} if row["deleted_at"] is None else {"deleted": True}
+        return cls(**values)
 
 
 def etag(row: Any) -> str:
