@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import asyncpg
 import msgspec
@@ -34,31 +34,13 @@ Check = Callable[[], Awaitable[str | Warned | None]]
 """Returns None when all is well, else one sentence."""
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    ok: bool
-    ms: float
-    error: str | None
-    warning: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        warning = {} if self.warning is None else {"warning": self.warning}
-        return {"ok": self.ok, "ms": self.ms, "error": self.error, **warning}
-
-
-class CheckReport(msgspec.Struct):
+class CheckReport(msgspec.Struct, frozen=True):
     """`warning` is there only when a check that is all right has something to say."""
 
     ok: bool
     ms: float
     error: str | None
     warning: str | UnsetType = UNSET
-
-
-class SchemaReport(msgspec.Struct):
-    have: int
-    want: int
-    compatible_from: int
 
 
 class Liveness(msgspec.Struct):
@@ -74,7 +56,7 @@ class HealthReport(Liveness):
     """The answer of GET /health."""
 
     draining: bool
-    schema: SchemaReport
+    schema: SchemaState
     checks: dict[str, CheckReport]
 
 
@@ -84,23 +66,23 @@ class _Probe:
     def __init__(self, name: str, check: Check) -> None:
         self.name = name
         self._check = check
-        self._running: asyncio.Task[CheckResult] | None = None
+        self._running: asyncio.Task[CheckReport] | None = None
 
-    async def result(self) -> CheckResult:
+    async def result(self) -> CheckReport:
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         done, _ = await asyncio.wait({self._running}, timeout=CHECK_TIMEOUT)
         if not done:
-            return CheckResult(False, CHECK_TIMEOUT * 1000, f"{self.name} did not answer within {CHECK_TIMEOUT:g} s.")
+            return CheckReport(False, CHECK_TIMEOUT * 1000, f"{self.name} did not answer within {CHECK_TIMEOUT:g} s.")
         return self._running.result()
 
-    async def _run(self) -> CheckResult:
+    async def _run(self) -> CheckReport:
         started = time.perf_counter()
         found = await self._check()
         ms = round((time.perf_counter() - started) * 1000, 2)
         if isinstance(found, Warned):
-            return CheckResult(True, ms, None, found.sentence)
-        return CheckResult(found is None, ms, found)
+            return CheckReport(True, ms, None, found.sentence)
+        return CheckReport(found is None, ms, found)
 
 
 class Health:
@@ -113,32 +95,28 @@ class Health:
         self.draining = False
         self.schema = SchemaState(0, want, 0)
         self._probes = [_Probe("postgresql", self._postgresql), _Probe("redis", self._redis)]
-        self._last: tuple[float, Mapping[str, CheckResult]] | None = None
+        self._last: tuple[float, dict[str, CheckReport]] | None = None
         self._lock = asyncio.Lock()
 
     def add(self, name: str, check: Check) -> None:
         self._probes.append(_Probe(name, check))
 
-    async def report(self) -> tuple[int, dict[str, Any]]:
+    async def report(self) -> tuple[int, HealthReport]:
         """Status code (200 or 503) and body."""
         checks = await self._checks()
         ready = all(result.ok for result in checks.values()) and not self.draining
-        body = {
-            "status": "ok" if ready else "unavailable",
-            "service": self._settings.service,
-            "instance": self._settings.instance,
-            "version": self._settings.release,
-            "draining": self.draining,
-            "schema": {
-                "have": self.schema.have,
-                "want": self.schema.want,
-                "compatible_from": self.schema.compatible_from,
-            },
-            "checks": {name: result.as_json() for name, result in checks.items()},
-        }
+        body = HealthReport(
+            status="ok" if ready else "unavailable",
+            service=self._settings.service,
+            instance=self._settings.instance,
+            version=self._settings.release,
+            draining=self.draining,
+            schema=self.schema,
+            checks=checks,
+        )
         return (200 if ready else 503), body
 
-    async def _checks(self) -> Mapping[str, CheckResult]:
+    async def _checks(self) -> dict[str, CheckReport]:
         async with self._lock:
             if self._last is None or time.monotonic() - self._last[0] > SHARED_FOR:
                 results = await asyncio.gather(*(probe.result() for probe in self._probes))

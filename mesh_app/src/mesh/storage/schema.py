@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -27,8 +26,7 @@ def wanted_level() -> int:
     return load_manifest()[-1].version
 
 
-@dataclass(frozen=True)
-class SchemaState:
+class SchemaState(msgspec.Struct, frozen=True):
     """`have` is the database's level (0: none), `want` this code's, `compatible_from` the oldest that it serves."""
 
     have: int

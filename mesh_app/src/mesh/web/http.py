@@ -236,9 +236,7 @@ async def _health(call: Call) -> Response:
 
 async def _live(call: Call) -> Response:
     settings = call.runtime.settings
-    return json_response(
-        {"status": "ok", "service": settings.service, "instance": settings.instance, "version": settings.release}
-    )
+    return json_response(Liveness("ok", settings.service, settings.instance, settings.release))
 
 
 async def _metrics(call: Call) -> Response:
