@@ -15,7 +15,7 @@ from support.mesh import Mesh
 from mesh.access.identity import Access
 from mesh.core.runtime import Runtime
 from mesh.core.settings import load_settings
-from mesh.web.http import Call, Endpoint, build_app
+from mesh.web.http import Call, Operation, build_app
 
 DEEP = b"[" * 50_000 + b"]" * 50_000
 MANY_DIGITS = "9" * 5000
@@ -99,7 +99,7 @@ def test_an_error_that_nobody_foresaw_is_a_problem_that_tells_nothing_of_the_ins
     async def fail(_call: Call) -> Response:
         raise KeyError("inner secret")
 
-    app = build_app(runtime, [Endpoint("GET", "/fails", fail, Access.OPEN)])
+    app = build_app(runtime, [Operation("GET", "/fails", Access.OPEN).by(fail)])
     sent: list[Any] = []
 
     async def receive() -> Any:

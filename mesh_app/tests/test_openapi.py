@@ -15,7 +15,7 @@ from mesh.federation import api as federation
 from mesh.policy import api as policy
 from mesh.registry import api as registry
 from mesh.telemetry import api as telemetry
-from mesh.web.http import Call, Endpoint
+from mesh.web.http import Call, Operation
 from mesh.web.openapi import document
 
 WITH_BODY = ("post", "put", "patch")
@@ -98,7 +98,7 @@ async def _nothing(_call: Call) -> Response:
 
 
 def test_an_endpoint_that_is_not_described_is_noticed() -> None:
-    bare = Endpoint("POST", "/bare/{id}", _nothing, Access.WRITE)
+    bare = Operation("POST", "/bare/{id}", Access.WRITE).by(_nothing)
     openapi = msgspec.json.decode(document("registry", "1.0.0", [bare]))
     assert undescribed(openapi) == ["POST /bare/{id}: summary", "POST /bare/{id}: body", "POST /bare/{id}: answer"]
     openapi["paths"]["/bare/{id}"]["post"]["responses"] = []

@@ -15,7 +15,7 @@ from support.mesh import SERVICES, TOKENS, Mesh
 from test_ui import cookie_of, log_in
 
 from mesh.access.identity import Access
-from mesh.web.http import Endpoint
+from mesh.web.http import Endpoint, Operation
 from mesh.web.openapi import document
 
 REQUESTS = 10_000
@@ -122,7 +122,7 @@ def test_a_service_that_does_other_than_it_says_is_found_out() -> None:
         raise NotImplementedError
 
     def get(path: str) -> Endpoint:
-        return Endpoint("GET", path, nothing, Access.OPEN, summary="Doctored.", answer=_Answer)
+        return Operation("GET", path, Access.OPEN, summary="Doctored.", answer=_Answer).by(nothing)
 
     json = "application/json"
     answers = {

@@ -17,7 +17,7 @@ from mesh.federation.records import ExportPage
 from mesh.federation.repository import FederationRepository
 from mesh.federation.signature import HEADER, VALID_FOR, PeerAuthenticator, Signer
 from mesh.storage.cache import Cache
-from mesh.web.http import Call, Endpoint, Parameter
+from mesh.web.http import Call, Endpoint, Operation, Parameter
 from mesh.web.paging import CURSOR, LIMIT, parse_limit
 from mesh.web.problem import json_response
 from mesh.web.upstream import Upstreams
@@ -36,15 +36,14 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
         Puller(runtime, peers, repository, Upstreams(runtime), signer)
     service = _Federation(repository, peers, signer, runtime.cache, settings.peer_stale_after)
     return [
-        Endpoint(
+        Operation(
             "GET",
             "/api/v1/export",
-            service.export,
             Access.PEER,
             summary="This mesh's own agents in the order of their changes, for a peer that signs its request.",
             answer=ExportPage,
             parameters=(LIMIT, CURSOR, Parameter("nonce", str, "A signed request with one is answered once.")),
-        ),
+        ).by(service.export),
         api.PEERS.by(service.peers),
         api.CONFLICTS.by(service.conflicts),
         api.REFUSALS.by(service.refusals),

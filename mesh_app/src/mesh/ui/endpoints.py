@@ -16,7 +16,7 @@ from mesh.core.runtime import Runtime
 from mesh.ui.pages import Gathered, Pages, static
 from mesh.ui.session import LIFETIME, LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions
 from mesh.ui.views import Page, Views
-from mesh.web.http import Call, Endpoint, Handler, Parameter
+from mesh.web.http import Call, Endpoint, Handler, Operation, Parameter
 from mesh.web.problem import ProblemError
 from mesh.web.upstream import Upstreams
 
@@ -29,8 +29,10 @@ def endpoints(runtime: Runtime) -> list[Endpoint]:
         _static("style.css", "The style sheet of all pages.", "text/css"),
         _static("icon.svg", "The icon in the browser's tab.", "image/svg+xml"),
         _page("/login", ui.login_form, Parameter("next", str, "Where to go after the login.")),
-        Endpoint("POST", "/login", ui.login, Access.OPEN, 303, body=Login, **_form("Begin a session.", 200, 401, 503)),
-        Endpoint("POST", "/logout", ui.logout, Access.OPEN, 303, body=Logout, **_form("End the session.")),
+        Operation("POST", "/login", Access.OPEN, 303, body=Login, **_form("Begin a session.", 200, 401, 503)).by(
+            ui.login
+        ),
+        Operation("POST", "/logout", Access.OPEN, 303, body=Logout, **_form("End the session.")).by(ui.logout),
     ]
 
 
@@ -49,16 +51,15 @@ class Logout(msgspec.Struct):
 def _page(path: str, handler: Handler, *parameters: Parameter) -> Endpoint:
     also = (303, 400, 403, 404, 429, 502, 503)
     summary = f"The page {path}."
-    return Endpoint(
-        "GET", path, handler, Access.OPEN, summary=summary, parameters=parameters, also=also, content="text/html"
-    )
+    page = Operation("GET", path, Access.OPEN, summary=summary, parameters=parameters, also=also, content="text/html")
+    return page.by(handler)
 
 
 def _static(name: str, summary: str, content: str) -> Endpoint:
     async def send(_call: Call) -> Response:
         return static(name, content)
 
-    return Endpoint("GET", f"/static/{name}", send, Access.OPEN, summary=summary, content=content)
+    return Operation("GET", f"/static/{name}", Access.OPEN, summary=summary, content=content).by(send)
 
 
 def _form(summary: str, *also: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from functools import cache
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -110,14 +110,21 @@ class Parameter:
     place: str = "query"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Description:
-    """For OpenAPI; `web/openapi.py` adds the problems that every endpoint of its kind may answer.
+@dataclass(frozen=True)
+class Operation:
+    """An endpoint apart from its handler: a service's `api.py` lists those that the gateway forwards.
 
-    `body` and `answer` are msgspec types of the JSON, `takes` and `content` the media types of both, `errors` further
-    statuses that come as a problem, `also` further statuses whose content is like that of a success.
+    `success` is the status its metrics are prepared for. The rest is for OpenAPI: `body` and `answer` are msgspec types
+    of the JSON, `takes` and `content` the media types of both, `errors` further statuses that come as a problem, `also`
+    further statuses whose content is like that of a success. `web/openapi.py` adds the problems that every endpoint of
+    its kind may answer.
     """
 
+    method: str
+    path: str
+    access: Access
+    success: int = 200
+    _: KW_ONLY
     summary: str = ""
     body: Any = None
     answer: Any = None
@@ -127,30 +134,16 @@ class _Description:
     takes: str = "application/json"
     content: str = "application/json"
 
-
-@dataclass(frozen=True)
-class Endpoint(_Description):
-    """One row of a service's table; `success` is the status its metrics are prepared for."""
-
-    method: str
-    path: str
-    handler: Handler
-    access: Access
-    success: int = 200
-
-
-@dataclass(frozen=True)
-class Operation(_Description):
-    """An endpoint apart from its handler: a service's `api.py` lists those that the gateway forwards."""
-
-    method: str
-    path: str
-    access: Access
-    success: int = 200
-
     def by(self, handler: Handler) -> Endpoint:
         """The endpoint that offers this through `handler`."""
         return Endpoint(handler=handler, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Operation):
+    """One row of a service's table."""
+
+    handler: Handler
 
 
 def build_app(runtime: Runtime, endpoints: Sequence[Endpoint]) -> ASGIApp:
@@ -180,11 +173,11 @@ def _with_common(runtime: Runtime, endpoints: Sequence[Endpoint]) -> list[Endpoi
     live = "Whether the process runs; touches no dependency."
     ready = "Whether the service can serve: 503 while a dependency is missing or it drains."
     every = [
-        Endpoint("GET", "/health", _health, Access.OPEN, summary=ready, answer=HealthReport, also=(503,)),
-        Endpoint("GET", "/health/ready", _health, Access.OPEN, summary=ready, answer=HealthReport, also=(503,)),
-        Endpoint("GET", "/health/live", _live, Access.OPEN, summary=live, answer=Liveness),
-        Endpoint("GET", "/metrics", _metrics, Access.OPEN, summary="Metrics for Prometheus.", content="text/plain"),
-        Endpoint("GET", "/openapi.json", openapi, Access.OPEN, summary="This document.", answer=dict[str, Any]),
+        Operation("GET", "/health", Access.OPEN, summary=ready, answer=HealthReport, also=(503,)).by(_health),
+        Operation("GET", "/health/ready", Access.OPEN, summary=ready, answer=HealthReport, also=(503,)).by(_health),
+        Operation("GET", "/health/live", Access.OPEN, summary=live, answer=Liveness).by(_live),
+        Operation("GET", "/metrics", Access.OPEN, summary="Metrics for Prometheus.", content="text/plain").by(_metrics),
+        Operation("GET", "/openapi.json", Access.OPEN, summary="This document.", answer=dict[str, Any]).by(openapi),
         *endpoints,
     ]
     return every

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from mesh.access.identity import Access
 from mesh.core.settings import VERIFY_NAMESPACE
-from mesh.web.http import Call, Endpoint, Parameter
+from mesh.web.http import Call, Endpoint, Operation, Parameter
 from mesh.web.paging import iso, parse_whole
 from mesh.web.problem import ProblemError, json_response
 
@@ -74,22 +74,20 @@ def verify_endpoints(table: str) -> list[Endpoint]:
         return json_response({"namespace": VERIFY_NAMESPACE, "deleted": deleted})
 
     return [
-        Endpoint(
+        Operation(
             "GET",
             "/api/v1/verify-records",
-            show,
             Access.READ,
             summary="What the verification harness has left here, by run.",
             answer=Leftovers,
             parameters=(_RUN,),
-        ),
-        Endpoint(
+        ).by(show),
+        Operation(
             "DELETE",
             "/api/v1/verify-records",
-            purge,
             Access.PURGE,
             summary="Delete the harness's records of one run, or those older than an age; give exactly one.",
             answer=Purged,
             parameters=(_RUN, _AGE),
-        ),
+        ).by(purge),
     ]
