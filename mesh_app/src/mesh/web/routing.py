@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from starlette.routing import compile_path
 
 from mesh.web.problem import ProblemError
 
-
-class Routed(Protocol):
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
+if TYPE_CHECKING:
+    from mesh.web.http import Endpoint
 
 
-Entry = TypeVar("Entry", bound=Routed)
-
-
-class Routes(Generic[Entry]):
+class Routes:
     """Paths are as Starlette writes them: `{name}` up to the next slash, `{name:path}` over slashes."""
 
-    def __init__(self, endpoints: Iterable[Entry]) -> None:
-        self._fixed: dict[str, dict[str, Entry]] = {}
-        self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Entry]]] = {}
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._fixed: dict[str, dict[str, Endpoint]] = {}
+        self._patterns: dict[str, tuple[re.Pattern[str], dict[str, Endpoint]]] = {}
         for endpoint in endpoints:
             if "{" in endpoint.path:
                 pattern, _format, _converters = compile_path(endpoint.path)
@@ -35,7 +28,7 @@ class Routes(Generic[Entry]):
                 methods = self._fixed.setdefault(endpoint.path, {})
             methods[endpoint.method] = endpoint
 
-    def find(self, method: str, path: str) -> tuple[Entry, dict[str, str]]:
+    def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]]:
         """The endpoint and the path's parameters; raises ProblemError 404 and 405. HEAD is answered as GET."""
         methods, parameters = self._methods(path)
         endpoint = methods.get("GET" if method == "HEAD" else method)
@@ -46,7 +39,7 @@ class Routes(Generic[Entry]):
         allowed = sorted({*methods, "HEAD"} if "GET" in methods else methods)
         raise ProblemError(405, f"{method} is not possible at this path.", headers={"Allow": ", ".join(allowed)})
 
-    def _methods(self, path: str) -> tuple[dict[str, Entry], dict[str, str]]:
+    def _methods(self, path: str) -> tuple[dict[str, Endpoint], dict[str, str]]:
         fixed = self._fixed.get(path)
         if fixed is not None:
             return fixed, {}
