@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mesh.core.log import log
 from mesh.core.settings import Settings
@@ -19,24 +19,12 @@ _LAST_WORD_S = 3.0
 Attributes = dict[str, str | int]
 
 
-class Tracer(Protocol):
-    """Takes spans that have ended."""
-
-    def record(self, kind: str, name: str, trace: Trace, seconds: float, attributes: Attributes, failed: bool) -> None:
-        """`kind` is SERVER or CLIENT; `seconds` is how long the span took until now."""
-        ...
-
-    async def close(self) -> None:
-        """Sends what is waiting, for at most a few seconds."""
-        ...
-
-
 def open_tracer(settings: Settings) -> Tracer | None:
     """None when tracing is not asked for, or not installed, which one line of the log says."""
     if settings.otlp_endpoint is None:
         return None
     try:
-        return _Exporter(settings, settings.otlp_endpoint)
+        return Tracer(settings, settings.otlp_endpoint)
     except ImportError as error:
         log.warning(
             "OTEL_EXPORTER_OTLP_ENDPOINT is set but the extra 'otel' is not installed; no spans are sent",
@@ -45,7 +33,9 @@ def open_tracer(settings: Settings) -> Tracer | None:
         return None
 
 
-class _Exporter:
+class Tracer:
+    """Takes spans that have ended."""
+
     def __init__(self, settings: Settings, endpoint: str) -> None:
         # Memory: only a process that sends spans carries the SDK.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -70,6 +60,7 @@ class _Exporter:
         self._processor = BatchSpanProcessor(exporter)
 
     def record(self, kind: str, name: str, trace: Trace, seconds: float, attributes: Attributes, failed: bool) -> None:
+        """`kind` is SERVER or CLIENT; `seconds` is how long the span took until now."""
         ended = time.time_ns()
         self._processor.on_end(
             self._span(
@@ -92,6 +83,7 @@ class _Exporter:
         )
 
     async def close(self) -> None:
+        """Sends what is waiting, for at most a few seconds."""
         # A collector that does not answer must not hold the process: the thread ends with it.
         last = threading.Thread(target=self._processor.shutdown, daemon=True)
         last.start()
