@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.storage.condition import condition, in_namespace
 from mesh.storage.database import Database
 from mesh.storage.group import GroupCommit
 from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_time
@@ -39,14 +39,9 @@ class DecisionFilter:
     run_id: str | None = None
 
     def where(self) -> tuple[str, list[Any]]:
-        """SQL condition with $1… and its arguments. Without a namespace, the harness's own one is left out."""
-        terms = ["namespace = $1" if self.namespace else "namespace <> $1"]
-        arguments: list[Any] = [self.namespace or VERIFY_NAMESPACE]
-        for column, value in (("decision", self.decision), ("run_id", self.run_id)):
-            if value is not None:
-                arguments.append(value)
-                terms.append(f"{column} = ${len(arguments)}")
-        return " AND ".join(terms), arguments
+        return condition(
+            in_namespace("namespace", self.namespace), ("decision = ?", self.decision), ("run_id = ?", self.run_id)
+        )
 
 
 class DecisionRepository:

@@ -12,6 +12,7 @@ import asyncpg
 from mesh.core.settings import VERIFY_NAMESPACE, Settings
 from mesh.registry.model import AgentPatch, Heartbeat, NewAgent, etag
 from mesh.storage.changes import Place
+from mesh.storage.condition import condition, in_namespace
 from mesh.storage.database import Database
 from mesh.storage.ids import new_id
 from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor
@@ -35,12 +36,14 @@ _INSERT = """
     RETURNING *, 'registered' AS status, NULL AS status_message, NULL::timestamptz AS last_seen_at
 """
 _ONE = "SELECT <shown> FROM agents a <joins> WHERE a.origin = $1 AND a.id = $2 AND a.deleted_at IS NULL"
-_PAGE = "SELECT <shown> FROM agents a <joins> WHERE <where> ORDER BY a.id, a.origin LIMIT <limit>"
+_PAGE = (
+    "SELECT <shown> FROM agents a <joins> WHERE a.deleted_at IS NULL AND <where> ORDER BY a.id, a.origin LIMIT <limit>"
+)
 _CHANGES = """
     SELECT <shown>, now() AS read_at FROM agents a <joins>
     WHERE a.origin = '' AND <where> ORDER BY a.updated_at, a.id LIMIT <limit>
 """
-_COUNT = "SELECT count(*) FROM agents a <joins> WHERE <where>"
+_COUNT = "SELECT count(*) FROM agents a <joins> WHERE a.deleted_at IS NULL AND <where>"
 _CHANGE = """
     WITH a AS (
         UPDATE agents SET <assignments>, version = version + 1, updated_at = clock_timestamp()
@@ -71,26 +74,17 @@ class AgentFilter:
     search: str | None = None
 
     def where(self) -> tuple[str, list[Any]]:
-        """SQL condition with $1… and its arguments. Without a namespace, the harness's own one is left out."""
-        terms, arguments = ["a.deleted_at IS NULL"], []
-
-        def term(text: str, value: str | None) -> None:
-            if value:
-                arguments.append(value)
-                terms.append(text.replace("?", f"${len(arguments)}"))
-
-        if self.origin is not None:
-            arguments.append(self.origin)
-            terms.append(f"a.origin = ${len(arguments)}")
-        term("a.namespace = ?" if self.namespace else "a.namespace <> ?", self.namespace or VERIFY_NAMESPACE)
-        term("a.type = ?", self.type)
-        term("a.vendor = ?", self.vendor)
-        term("a.model = ?", self.model)
-        term("? = ANY(a.tags)", self.tag)
-        term("<status> = ?", self.status)
         escaped = (self.search or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        term("(a.name ILIKE ? OR a.description ILIKE ? OR a.model ILIKE ?)", f"%{escaped}%" if escaped else None)
-        return " AND ".join(terms), arguments
+        return condition(
+            ("a.origin = ?", self.origin),
+            in_namespace("a.namespace", self.namespace),
+            ("a.type = ?", self.type),
+            ("a.vendor = ?", self.vendor),
+            ("a.model = ?", self.model),
+            ("? = ANY(a.tags)", self.tag),
+            ("<status> = ?", self.status),
+            ("(a.name ILIKE ? OR a.description ILIKE ? OR a.model ILIKE ?)", f"%{escaped}%" if escaped else None),
+        )
 
 
 class AgentRepository:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.storage.condition import condition, in_namespace
 from mesh.storage.database import Database
 from mesh.telemetry.model import COLUMNS
 from mesh.telemetry.rollups import RollupFilter, late_hours
@@ -52,19 +53,13 @@ class SampleFilter:
     since: datetime | None = None
 
     def where(self) -> tuple[str, list[Any]]:
-        """SQL condition with $1… and its arguments. Without a namespace, the harness's own one is left out."""
-        terms = ["namespace = $1" if self.namespace else "namespace <> $1"]
-        arguments: list[Any] = [self.namespace or VERIFY_NAMESPACE]
-        for text, value in (
-            ("agent_id =", self.agent_id),
-            ("metric_type =", self.metric_type),
-            ("run_id =", self.run_id),
-            ("recorded_at >=", self.since),
-        ):
-            if value is not None:
-                arguments.append(value)
-                terms.append(f"{text} ${len(arguments)}")
-        return " AND ".join(terms), arguments
+        return condition(
+            in_namespace("namespace", self.namespace),
+            ("agent_id = ?", self.agent_id),
+            ("metric_type = ?", self.metric_type),
+            ("run_id = ?", self.run_id),
+            ("recorded_at >= ?", self.since),
+        )
 
     def before(self, raw_since: datetime) -> RollupFilter | None:
         """What of this lies before the raw samples and is rolled up; None when that cannot be anything."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mesh.core.settings import VERIFY_NAMESPACE
+from mesh.storage.condition import condition
 from mesh.storage.database import Database
 from mesh.telemetry.model import LARGEST
 
@@ -74,19 +75,14 @@ class RollupFilter:
     until: datetime | None = None
 
     def where(self) -> tuple[str, list[Any]]:
-        """SQL condition with $1… and its arguments. The harness's samples are in no rollup."""
-        terms, arguments = ["true"], []
-        for text, value in (
-            ("namespace =", self.namespace),
-            ("agent_id =", self.agent_id),
-            ("metric_type =", self.metric_type),
-            ("hour >=", self.since),
-            ("hour <", self.until),
-        ):
-            if value is not None:
-                arguments.append(value)
-                terms.append(f"{text} ${len(arguments)}")
-        return " AND ".join(terms), arguments
+        """The harness's samples are in no rollup."""
+        return condition(
+            ("namespace = ?", self.namespace),
+            ("agent_id = ?", self.agent_id),
+            ("metric_type = ?", self.metric_type),
+            ("hour >= ?", self.since),
+            ("hour < ?", self.until),
+        )
 
 
 class RollupRepository:
