@@ -95,7 +95,9 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
     pool_min, pool_max = _integer(env, "MESH_DB_POOL_MIN", 1, 0), _integer(env, "MESH_DB_POOL_MAX", 8, 1)
     if pool_min > pool_max:
         raise ConfigError(f"MESH_DB_POOL_MIN is {pool_min}, more than MESH_DB_POOL_MAX ({pool_max}); lower it.")
+    urls = {name: _http_url(env, url_variable(name), f"http://127.0.0.1:{port}") for name, port in PORTS.items()}
     oidc_issuer, oidc_audience = _oidc(env)
+    otlp = "OTEL_EXPORTER_OTLP_ENDPOINT"
     settings = Settings(
         service=service,
         mesh=env.get("MESH_NAME") or "mesh",
@@ -110,7 +112,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         pool_max=pool_max,
         statement_cache=_integer(env, "MESH_DB_STATEMENT_CACHE", 100, 0),
         redis=redis_login(env),
-        urls=_urls(env),
+        urls=urls,
         tokens=load_tokens(env.get("MESH_TOKENS_FILE")) if auth else (),
         service_token=_secret(env, "MESH_SERVICE_TOKEN_FILE", required=auth and service in _CALLERS),
         session_key=_secret(env, "MESH_SESSION_KEY_FILE", required=auth and service == "ui"),
@@ -121,7 +123,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         oidc_audience=oidc_audience,
         oidc_role_claim=env.get("MESH_OIDC_ROLE_CLAIM") or "roles",
         rate_limit=_integer(env, "MESH_RATE_LIMIT_PER_MINUTE", 0, 0),
-        public_url=(env.get("MESH_PUBLIC_URL") or _urls(env)["api-gateway"]).rstrip("/"),
+        public_url=(env.get("MESH_PUBLIC_URL") or urls["api-gateway"]).rstrip("/"),
         mcp_registry_file=env.get("MESH_MCP_REGISTRY_FILE") or None,
         agent_stale_after=_decimal(env, "MESH_AGENT_STALE_SECONDS", 90.0),
         peer_stale_after=_decimal(env, "MESH_PEER_STALE_SECONDS", 300.0),
@@ -130,7 +132,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         policy_file=_policy_file(env, service),
         federation_interval=_decimal(env, "MESH_FEDERATION_INTERVAL_SECONDS", 5.0),
         drain=_decimal(env, "MESH_DRAIN_SECONDS", 10.0),
-        otlp_endpoint=_endpoint(env, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        otlp_endpoint=_http_url(env, otlp, "") if env.get(otlp) else None,
         log_level=_choice(env, "MESH_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )
     settings.redis.password()
@@ -185,15 +187,12 @@ def url_variable(service: str) -> str:
     return f"MESH_URL_{_URL_NAMES.get(service, service.upper())}"
 
 
-def _urls(env: Mapping[str, str]) -> dict[str, str]:
-    urls = {}
-    for service, port in PORTS.items():
-        variable = url_variable(service)
-        url = (env.get(variable) or f"http://127.0.0.1:{port}").rstrip("/")
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise ConfigError(f"{variable} is {url!r}; give an http:// or https:// URL.")
-        urls[service] = url
-    return urls
+def _http_url(env: Mapping[str, str], variable: str, default: str) -> str:
+    """Without a slash at the end."""
+    url = (env.get(variable) or default).rstrip("/")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise ConfigError(f"{variable} is {url!r}; give an http:// or https:// URL.")
+    return url
 
 
 def _oidc(env: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -207,13 +206,6 @@ def _oidc(env: Mapping[str, str]) -> tuple[str | None, str | None]:
     if audience is None:
         raise ConfigError("MESH_OIDC_AUDIENCE is not set; with MESH_OIDC_ISSUER it is the audience tokens must name.")
     return issuer, audience
-
-
-def _endpoint(env: Mapping[str, str], variable: str) -> str | None:
-    url = env.get(variable, "").rstrip("/")
-    if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-        raise ConfigError(f"{variable} is {url!r}; give an http:// or https:// URL.")
-    return url or None
 
 
 def _policy_file(env: Mapping[str, str], service: str) -> str | None:
