@@ -254,11 +254,5 @@ def _is_known(error: GraphQLError) -> bool:
 
 
 def _error_json(error: GraphQLError) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "message": error.message if _is_known(error) else "An unexpected error; the gateway's log has it."
-    }
-    if error.locations:
-        answer["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
-    if error.path:
-        answer["path"] = error.path
-    return answer
+    shown = {name: value for name, value in error.formatted.items() if name in ("message", "locations", "path")}
+    return shown if _is_known(error) else {**shown, "message": "An unexpected error; the gateway's log has it."}
