@@ -10,7 +10,7 @@ from mesh.federation.peers import Peer
 from mesh.federation.records import ExportPage, Record, Refusal, newer
 from mesh.storage.changes import Place
 from mesh.storage.database import Database
-from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor
+from mesh.web.paging import decode_cursor, decode_number, encode_cursor
 
 KEPT_REFUSALS = 100
 """The last ones of each peer."""
@@ -130,13 +130,6 @@ class FederationRepository:
 
     async def refusals(self, peer: str | None, limit: int, cursor: str | None) -> tuple[list[Any], str | None]:
         """The newest first."""
-        before = _number(cursor) if cursor else 2**63 - 1
+        before = decode_number(cursor) if cursor else 2**63 - 1
         rows = await self._database.read.fetch(_REFUSALS, peer, before, limit + 1)
         return rows[:limit], encode_cursor(str(rows[limit - 1]["id"])) if len(rows) > limit else None
-
-
-def _number(cursor: str) -> int:
-    (text,) = decode_cursor(cursor, 1)
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise bad_cursor()
-    return int(text)

@@ -16,7 +16,16 @@ from mesh.telemetry.partitions import Partitions, kept_since
 from mesh.telemetry.repository import SampleFilter, SampleRepository
 from mesh.telemetry.rollups import ROLLUP_KEY, RollupFilter, RollupRepository
 from mesh.web.http import Call, Endpoint
-from mesh.web.paging import bad_cursor, decode_cursor, encode_cursor, iso, parse_limit, parse_time, parse_whole
+from mesh.web.paging import (
+    bad_cursor,
+    decode_cursor,
+    decode_number,
+    encode_cursor,
+    iso,
+    parse_limit,
+    parse_time,
+    parse_whole,
+)
 from mesh.web.problem import ProblemError, json_response
 from mesh.web.verify_records import verify_endpoints
 
@@ -73,7 +82,7 @@ class _Samples:
 
     async def list(self, call: Call) -> Response:
         limit, cursor = parse_limit(call.query("limit")), call.query("cursor")
-        rows = await self._repository.latest(_filter(call), limit, _before(cursor) if cursor else None)
+        rows = await self._repository.latest(_filter(call), limit, decode_number(cursor) if cursor else None)
         after = encode_cursor(str(rows[-1]["id"])) if len(rows) == limit else None
         return json_response({"items": [sample_json(row) for row in rows], "next_cursor": after})
 
@@ -105,14 +114,6 @@ class _Samples:
         items = [rollup_json(row) for row in rows]
         after = encode_cursor(*(items[-1][name] for name in ROLLUP_KEY)) if len(items) == limit else None
         return json_response({"items": items, "next_cursor": after})
-
-
-def _before(cursor: str) -> int:
-    """The id that a page begins before; raises ProblemError 400 for a cursor that this service did not make."""
-    try:
-        return parse_whole("cursor", decode_cursor(cursor, 1)[0], 0, 2**63 - 1)
-    except ProblemError:
-        raise bad_cursor() from None
 
 
 def _after(cursor: str) -> tuple[Any, ...]:

@@ -39,6 +39,14 @@ def decode_cursor(cursor: str, count: int) -> tuple[str, ...]:
     return parts
 
 
+def decode_number(cursor: str) -> int:
+    """The number that a cursor of one part holds; raises ProblemError 400."""
+    try:
+        return parse_whole("cursor", decode_cursor(cursor, 1)[0], 0, 2**63 - 1)
+    except ProblemError:
+        raise bad_cursor() from None
+
+
 def bad_cursor() -> ProblemError:
     return ProblemError(400, "This cursor is not valid here; begin again without one.")
 
