@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from mesh.core.settings import VERIFY_NAMESPACE, Settings
 from mesh.registry.model import AgentPatch, Heartbeat, NewAgent, etag
@@ -30,8 +31,9 @@ _STATUS = """
          WHEN h.seen_at < now() - make_interval(secs => <age>) THEN 'stale'
          WHEN h.status = 'degraded' THEN 'degraded' ELSE 'active' END
 """
+# In the order of NewAgent.
 _INSERT = """
-    INSERT INTO agents (id, namespace, name, type, vendor, model, description, tags, endpoint, run_id)
+    INSERT INTO agents (id, name, type, vendor, model, namespace, description, tags, endpoint, run_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     RETURNING *, 'registered' AS status, NULL AS status_message, NULL::timestamptz AS last_seen_at
 """
@@ -102,18 +104,8 @@ class AgentRepository:
 
     async def create(self, agent: NewAgent) -> Any:
         """The new row; raises ProblemError 409 when namespace and name are taken."""
-        values = (
-            agent.name,
-            agent.type,
-            agent.vendor,
-            agent.model,
-            agent.description,
-            agent.tags,
-            agent.endpoint,
-            agent.run_id,
-        )
         try:
-            return await self._database.write.fetchrow(_INSERT, new_id(), agent.namespace, *values)
+            return await self._database.write.fetchrow(_INSERT, new_id(), *msgspec.structs.astuple(agent))
         except asyncpg.UniqueViolationError:
             raise _taken(agent.namespace, agent.name) from None
 
