@@ -130,16 +130,12 @@ class Upstreams:
         """The service's /health answer, or {"status": "unreachable", "error"} when there is none."""
         try:
             reply = await self.fetch(service, "GET", f"{self._settings.urls[service]}/health", timeout=PROBE_TIMEOUT)
-            body = msgspec.json.decode(reply.body)
+            return msgspec.json.decode(reply.body, type=dict[str, Any])
         except ProblemError as problem:
-            return {"status": "unreachable", "service": service, "error": problem.detail}
+            error = problem.detail
         except msgspec.DecodeError:
-            return {"status": "unreachable", "service": service, "error": "its answer is not JSON"}
-        return (
-            body
-            if isinstance(body, dict)
-            else {"status": "unreachable", "service": service, "error": "its answer is not an object"}
-        )
+            error = "its answer is not a JSON object"
+        return {"status": "unreachable", "service": service, "error": error}
 
     def _identity(self, call: Call) -> dict[str, str]:
         headers = {"X-Request-ID": request_id.get()}
