@@ -19,7 +19,7 @@ class Peer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Link
 
 
-def load_peers(path: str | None, own_name: str | None = None) -> tuple[Peer, ...]:
+def load_peers(path: str | None, own_name: str) -> tuple[Peer, ...]:
     """Raises ConfigError with one sentence; no path means no peers."""
     if path is None:
         return ()

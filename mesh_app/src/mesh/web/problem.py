@@ -12,13 +12,10 @@ from starlette.responses import Response
 class ProblemError(Exception):
     """An error that the caller shall see; `detail` says what is wrong and what to do."""
 
-    def __init__(
-        self, status: int, detail: str, *, headers: dict[str, str] | None = None, title: str | None = None, **extra: Any
-    ) -> None:
+    def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
-        self.title = title or HTTPStatus(status).phrase
         self.headers = headers or {}
         self.extra = extra
 
@@ -26,7 +23,7 @@ class ProblemError(Exception):
 def problem_response(problem: ProblemError, instance: str, request_id: str) -> Response:
     body = {
         "type": "about:blank",
-        "title": problem.title,
+        "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,
         "instance": instance,
