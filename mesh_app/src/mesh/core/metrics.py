@@ -67,7 +67,7 @@ class Metrics:
             "Prompts of the verification harness denied by policy.",
             registry=self._registry,
         )
-        self._verify_requests = Counter(
+        self.verify_requests = Counter(
             "ai_mesh_verify_requests_total",
             "Requests of the verification harness, not counted elsewhere.",
             registry=self._registry,
@@ -101,9 +101,6 @@ class Metrics:
         if status >= 500:
             self._errors.labels(self._service, method, route, str(status)).inc()
         self._latency.labels(self._service, method, route).observe(seconds)
-
-    def observe_verify(self) -> None:
-        self._verify_requests.inc()
 
     async def render(self, database: Database) -> bytes:
         """The text of one scrape. Agents are counted after it was asked for, so that whoever wrote one sees it at once.

@@ -204,22 +204,18 @@ class Dispatcher:
         endpoint, scope["path_params"] = self._routes.find(scope["method"], scope["path"])
         scope[_ROUTE_KEY] = endpoint.path
         identity = await self._gatekeeper.admit(request, endpoint.access)
+        limits: dict[str, str] = {}
         if endpoint.access is not Access.OPEN:
             scope[IDENTITY_KEY] = identity
-        limits = await _count(self._runtime, endpoint, identity)
-        if endpoint.access is not Access.OPEN and identity.role in ("service", "verify", "admin"):
-            run = request.headers.get(VERIFY_HEADER, "")
-            scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None
+            # A service's calls for a caller were counted when the caller's request arrived.
+            if identity.role != "service" and not identity.via:
+                limits = await self._runtime.limiter.admit(identity.subject)
+            if identity.role in ("service", "verify", "admin"):
+                run = request.headers.get(VERIFY_HEADER, "")
+                scope[_VERIFY_KEY] = run if _REQUEST_ID.fullmatch(run) else None
         response = await endpoint.handler(Call(request, identity, self._runtime))
         response.headers.update(limits)
         return response
-
-
-async def _count(runtime: Runtime, endpoint: Endpoint, identity: Identity) -> dict[str, str]:
-    """The rate limit's headers; raises ProblemError 429. A service's calls for a caller were counted on arrival."""
-    if endpoint.access is Access.OPEN or identity.role == "service" or identity.via:
-        return {}
-    return await runtime.limiter.admit(identity.subject)
 
 
 async def _health(call: Call) -> Response:
@@ -282,7 +278,7 @@ class Shell:
         if route in _UNCOUNTED:
             return
         if scope.get(_VERIFY_KEY):
-            self._runtime.metrics.observe_verify()
+            self._runtime.metrics.verify_requests.inc()
         else:
             self._runtime.metrics.observe(scope["method"], route, status, seconds)
         fields = {"method": scope["method"], "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1)}
