@@ -60,27 +60,27 @@ class Settings:
     statement_cache: int
     redis: RedisLogin
     urls: dict[str, str]
-    tokens: tuple[TokenEntry, ...] = ()
-    service_token: str | None = field(default=None, repr=False)
-    session_key: str | None = field(default=None, repr=False)
-    federation_key: str | None = field(default=None, repr=False)
-    jwt_key_files: tuple[str, ...] = ()
-    encryption_key_files: tuple[str, ...] = ()
-    oidc_issuer: str | None = None
-    oidc_audience: str | None = None
-    oidc_role_claim: str = "roles"
-    rate_limit: int = 0
-    public_url: str = ""
-    mcp_registry_file: str | None = None
-    agent_stale_after: float = 90.0
-    peer_stale_after: float = 300.0
-    sample_retention_days: int = 30
-    peers_file: str | None = None
-    policy_file: str | None = None
-    federation_interval: float = 5.0
-    drain: float = 10.0
-    otlp_endpoint: str | None = None
-    log_level: str = "info"
+    tokens: tuple[TokenEntry, ...]
+    service_token: str | None = field(repr=False)
+    session_key: str | None = field(repr=False)
+    federation_key: str | None = field(repr=False)
+    jwt_key_files: tuple[str, ...]
+    encryption_key_files: tuple[str, ...]
+    oidc_issuer: str | None
+    oidc_audience: str | None
+    oidc_role_claim: str
+    rate_limit: int
+    public_url: str
+    mcp_registry_file: str | None
+    agent_stale_after: float
+    peer_stale_after: float
+    sample_retention_days: int
+    peers_file: str | None
+    policy_file: str | None
+    federation_interval: float
+    drain: float
+    otlp_endpoint: str | None
+    log_level: str
     body_limit: int = 1024 * 1024
 
 
