@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,14 +22,6 @@ _BATCH = """
 _MOVE = "UPDATE agent_credentials SET secret = $3, key_id = $4 WHERE agent_id = $1 AND secret = $2 RETURNING 1"
 
 
-@dataclass
-class Reencrypted:
-    """Rows `moved` to the first key, and one sentence for each that could not be opened."""
-
-    moved: int = 0
-    failed: list[str] = field(default_factory=list)
-
-
 def add(nouns: Any) -> None:
     parser = add_verb(nouns, "reencrypt", _perform, "encrypt stored credentials under the first key")
     parser.add_argument("--batch", type=int, default=500, metavar="ROWS", help="rows read at a time (500)")
@@ -43,20 +34,23 @@ def _perform(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     ring = KeyRing.from_files([path for path in env.get(VARIABLE, "").split(":") if path])
     if ring is None:
         raise ConfigError(f"{VARIABLE} is not set; name the new key's file and then the old one's.")
-    done = run(env, lambda connection: reencrypt(connection, ring, max(options.batch, 1)))
-    for sentence in done.failed:
+    moved, failed = run(env, lambda connection: reencrypt(connection, ring, max(options.batch, 1)))
+    for sentence in failed:
         print(f"mesh admin reencrypt: {sentence}", file=sys.stderr)
-    text = f"{done.moved} credentials moved to the key {ring.current}, {len(done.failed)} could not be opened"
-    answer(options, {"key_id": ring.current, "moved": done.moved, "failed": len(done.failed)}, text)
-    return 1 if done.failed else 0
+    text = f"{moved} credentials moved to the key {ring.current}, {len(failed)} could not be opened"
+    answer(options, {"key_id": ring.current, "moved": moved, "failed": len(failed)}, text)
+    return 1 if failed else 0
 
 
-async def reencrypt(connection: Any, ring: KeyRing, batch: int) -> Reencrypted:
-    """Row by row: what is done stays done, and a second run goes on with the rest."""
+async def reencrypt(connection: Any, ring: KeyRing, batch: int) -> tuple[int, list[str]]:
+    """How many rows moved to the first key, and one sentence for each that could not be opened.
+
+    Row by row: what is done stays done, and a second run goes on with the rest.
+    """
     from mesh.registry.credential_api import place_of
     from mesh.storage.encryption import SealError
 
-    result, after = Reencrypted(), UUID(int=0)
+    moved, failed, after = 0, [], UUID(int=0)
     while rows := await connection.fetch(_BATCH, ring.current, after, batch):
         after = rows[-1]["agent_id"]
         for row in rows:
@@ -64,8 +58,7 @@ async def reencrypt(connection: Any, ring: KeyRing, batch: int) -> Reencrypted:
             try:
                 sealed = ring.seal(ring.open(row["secret"], place), place)
             except SealError as error:
-                result.failed.append(str(error))
+                failed.append(str(error))
             else:
-                moved = await connection.fetchval(_MOVE, row["agent_id"], row["secret"], sealed, ring.current)
-                result.moved += moved or 0
-    return result
+                moved += await connection.fetchval(_MOVE, row["agent_id"], row["secret"], sealed, ring.current) or 0
+    return moved, failed

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from mesh.access.credentials import Credentials
-from mesh.access.identity import Authenticator, Gatekeeper
+from mesh.access.identity import Authenticator
 from mesh.access.limits import RateLimiter
 from mesh.core.health import Health
 from mesh.core.log import log
@@ -39,9 +39,6 @@ class Runtime:
         self.on_stop: list[Callable[[], Awaitable[None]]] = []
         self.background: list[Callable[[], Coroutine[Any, Any, None]]] = [self.database.warm_up]
         self._tasks: list[asyncio.Task[None]] = []
-
-    def gatekeeper(self) -> Gatekeeper:
-        return Gatekeeper(required=self.settings.auth, authenticators=self.authenticators)
 
     async def start(self) -> None:
         await self.database.open()

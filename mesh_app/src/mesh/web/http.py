@@ -18,7 +18,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh.access.audit import audited, described, named
-from mesh.access.identity import IDENTITY_KEY, Access, Identity
+from mesh.access.identity import IDENTITY_KEY, Access, Gatekeeper, Identity
 from mesh.core.health import HealthReport, Liveness
 from mesh.core.log import log, log_each, request_id
 from mesh.core.metrics import CONTENT_TYPE
@@ -188,7 +188,7 @@ class Dispatcher:
 
     def __init__(self, runtime: Runtime, endpoints: Sequence[Endpoint]) -> None:
         self._runtime = runtime
-        self._gatekeeper = runtime.gatekeeper()
+        self._gatekeeper = Gatekeeper(required=runtime.settings.auth, authenticators=runtime.authenticators)
         self._routes = Routes(endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
