@@ -49,9 +49,16 @@ class Logout(msgspec.Struct):
 
 
 def _page(path: str, handler: Handler, *parameters: Parameter) -> Endpoint:
-    also = (303, 400, 403, 404, 429, 502, 503)
-    summary = f"The page {path}."
-    page = Operation("GET", path, Access.OPEN, summary=summary, parameters=parameters, also=also, content="text/html")
+    page = Operation(
+        "GET",
+        path,
+        Access.OPEN,
+        summary=f"The page {path}.",
+        parameters=parameters,
+        also=(303, 400, 403, 404, 502, 503),
+        errors=(429,),
+        content="text/html",
+    )
     return page.by(handler)
 
 
