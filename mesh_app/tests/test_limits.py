@@ -113,6 +113,12 @@ def test_pages_of_the_ui_count_for_whoever_is_logged_in(mesh: Mesh) -> None:
         mesh.stop("ui")
 
 
+def test_the_verification_harness_is_not_limited(mesh: Mesh) -> None:
+    answers = burst(mesh, LIMIT + 5, "api-gateway", "registry", who="verify")
+    assert {answer.status for answer in answers} == {200}
+    assert "ratelimit-limit" not in answers[0].headers
+
+
 def test_health_and_metrics_are_never_limited(mesh: Mesh) -> None:
     burst(mesh, LIMIT + 1, "api-gateway")
     for path in ("/health", "/metrics"):
