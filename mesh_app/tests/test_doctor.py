@@ -57,6 +57,20 @@ def test_a_sound_mesh_is_all_ok_in_aligned_lines_without_colours(mesh: Mesh) -> 
     assert "\x1b" not in done.stdout
 
 
+def test_the_version_of_postgresql_is_the_server_s_own(mesh: Mesh, postgresql: PostgreSQL) -> None:
+    version = postgresql.sql("SHOW server_version").split()[0]
+    assert doctor(mesh)["postgresql"] == ("ok", f"PostgreSQL {version} answers")
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_traceback(mesh: Mesh) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command, env = [sys.executable, "-m", "mesh", "doctor", "--json"], mesh.env("doctor")
+    done = subprocess.run(command, check=False, stdout=writing, stderr=subprocess.PIPE, env=env, timeout=30)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_a_terminal_gets_colours(mesh: Mesh) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "mesh", "doctor"]

@@ -12,6 +12,8 @@ from mesh.core.secrets import ConfigError
 
 EXIT_CONFIG = 78
 """sysexits EX_CONFIG: the environment is wrong, so a restart does not help."""
+EXIT_PIPE = 141
+"""What a shell says of a program that SIGPIPE ended."""
 _SERVICES = {
     "api-gateway": "the front: REST and GraphQL",
     "registry": "agents",
@@ -26,12 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser(given).parse_args(given)
     try:
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         print(f"mesh {options.command}: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever reads, such as head, has enough; Python flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:

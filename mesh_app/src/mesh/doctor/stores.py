@@ -64,7 +64,8 @@ async def _postgresql(env: Mapping[str, str]) -> list[Finding]:
         raise ConfigError(pg.explain(error, login)) from None
     finally:
         await connection.close(timeout=2)
-    answers = Finding(OK, "postgresql", f"PostgreSQL {version.major}.{version.minor} answers")
+    # Since PostgreSQL 10 a version has two parts, and asyncpg calls the second one micro.
+    answers = Finding(OK, "postgresql", f"PostgreSQL {version.major}.{version.micro} answers")
     return [answers, _schema(state), _clock(skew)]
 
 
