@@ -49,7 +49,9 @@ def explain(error: BaseException, login: DatabaseLogin) -> str:
         return "PostgreSQL did not answer in time; look at its process and its log."
     if isinstance(error, ConnectionRefusedError):
         return "PostgreSQL refused the connection; is it running, and is the address in MESH_DATABASE_URL right?"
-    if isinstance(error, OSError) and getattr(error, "strerror", None) is None:
+    # Whether a connection ends with a reset or with nothing is chance, and the cause is the same.
+    cut = isinstance(error, (ConnectionError, asyncpg.ConnectionDoesNotExistError))
+    if cut or (isinstance(error, OSError) and getattr(error, "strerror", None) is None):
         return "PostgreSQL cannot be reached; is it running, and is the address in MESH_DATABASE_URL right?"
     return f"PostgreSQL: {error or type(error).__name__}"
 
