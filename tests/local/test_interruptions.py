@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -50,7 +51,9 @@ def cut(mesh: LocalMesh, point: Callable[[LocalMesh], bool], how: signal.Signals
     assert run.poll() is None, f"the deploy ended before {point.__name__}: {run.stdout and run.stdout.read()[-3000:]}"
     if how is signal.SIGKILL:
         for pid in descendants(run.pid):
-            os.kill(pid, how)
+            # A module may have come to its own end since the list was made.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, how)
         run.communicate(timeout=60)
     else:
         playbook.interrupt(run)

@@ -11,6 +11,19 @@ REMOTE_CALLS = 8
 EXPOSURE = 2.0
 
 
+ASK = """
+import http.client
+connection = http.client.HTTPConnection("127.0.0.1", 3001, timeout=10)
+connection.request("GET", "/api/v1/agents", headers={"X-API-Key": input()})
+print(connection.getresponse().status)
+"""
+
+
+def status_with(small: Site, key: str) -> int:
+    """What the registry answers to an API key."""
+    return int(small.vms[0].run(f"echo {key} | python3 -c '{ASK}'"))
+
+
 def test_site_yml_ends_with_a_report_in_which_everything_passed(small: Site) -> None:
     assert small.run("site.yml").code == 0
     counts = small.report()["counts"]
@@ -60,6 +73,13 @@ def test_the_packages_own_units_stay_off(small: Site) -> None:
         assert vm.run(f"systemctl is-enabled {unit}", check=False).strip() == "disabled"
         assert vm.run(f"systemctl is-active {unit}", check=False).strip() == "inactive"
     assert vm.run("pg_lsclusters --no-header | awk '{print $2}'").split() == ["mesh"]
+
+
+def test_the_operators_command_finds_nothing_wrong_and_makes_keys_that_work(small: Site) -> None:
+    vm = small.vms[0]
+    assert "FAIL" not in vm.run("/usr/local/sbin/aimesh doctor")
+    key = vm.run("/usr/local/sbin/aimesh admin keys create --subject vm-test --role reader").split()[-1]
+    assert [status_with(small, given) for given in (key, key[:-1] + "x")] == [200, 401]
 
 
 def test_the_mesh_comes_back_by_itself_when_the_machine_restarts(small: Site) -> None:
