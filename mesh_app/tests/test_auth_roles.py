@@ -157,6 +157,17 @@ def test_a_change_leaves_one_line_with_who_and_what(guarded_mesh: Mesh) -> None:
     assert (behind["who"], behind["via"], behind["credential"], behind["status"]) == ("jo", "service", "service", 204)
 
 
+def test_no_log_level_leaves_out_who_changed_what(closed_mesh: Mesh) -> None:
+    closed_mesh.start_as("registry-quiet", "registry", env={"MESH_LOG_LEVEL": "error"})
+    try:
+        refused = closed_mesh.call("DELETE", "registry-quiet", f"/api/v1/agents/{uuid4()}", token="reader")
+        closed_mesh.wait_for_log("registry-quiet", '"msg":"audit"')
+        assert audit_of(closed_mesh, "registry-quiet", refused)["who"] == "reader"
+        assert '"msg":"request"' not in closed_mesh.log("registry-quiet").read_text()
+    finally:
+        closed_mesh.stop("registry-quiet")
+
+
 def test_a_refused_change_is_on_record_too_and_daily_work_is_not(closed_mesh: Mesh) -> None:
     path = f"/api/v1/agents/{uuid4()}"
     stranger = closed_mesh.call("DELETE", "registry", path)

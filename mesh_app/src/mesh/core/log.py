@@ -51,8 +51,12 @@ class JsonFormatter(logging.Formatter):
 
 def log_each(message: str, fields: dict[str, Any]) -> None:
     """The line of every request, at level info: the same as `log.info`, at a third of its cost."""
-    if not log.isEnabledFor(logging.INFO):
-        return
+    if log.isEnabledFor(logging.INFO):
+        log_always(message, fields)
+
+
+def log_always(message: str, fields: dict[str, Any]) -> None:
+    """A line that no log level leaves out, such as the record of who changed what."""
     # As in logging, a log that cannot be written stops no request.
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.buffer.write(_line(time.time(), "info", message, fields) + b"\n")

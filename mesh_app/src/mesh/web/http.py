@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mesh.access.audit import audited, described, named
 from mesh.access.identity import IDENTITY_KEY, Access, Gatekeeper, Identity
 from mesh.core.health import HealthReport, Liveness
-from mesh.core.log import log, log_each, request_id
+from mesh.core.log import log, log_always, log_each, request_id
 from mesh.core.metrics import CONTENT_TYPE
 from mesh.core.runtime import Runtime
 from mesh.core.trace_context import Trace, begin, current_trace
@@ -302,7 +302,7 @@ class Shell:
             )
         if audited(scope["method"], route):
             what = {"action": scope["method"], "route": route, "path": scope["path"], "status": status}
-            log_each("audit", {**described(identity), **what})
+            log_always("audit", {**described(identity), **what})
 
 
 def _request_id(scope: Scope) -> str:
