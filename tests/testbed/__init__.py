@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .bed import Testbed
 from .command import TestbedError
-from .image import IMAGES, Image
+from .image import BASES, IMAGES, Image
 from .vm import Vm
 
-__all__ = ["IMAGES", "Image", "Testbed", "TestbedError", "Vm"]
+__all__ = ["BASES", "IMAGES", "Image", "Testbed", "TestbedError", "Vm"]

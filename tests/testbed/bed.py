@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from . import daemon, vm
 from .command import TestbedError, docker, run
-from .image import IMAGES
+from .image import COMPOSE_HOST, IMAGES, Image
 from .paths import CACHE
 
 LABEL = "aimesh.testbed.run"
@@ -55,9 +55,18 @@ class Testbed:
         """A new VM, up and reachable over ssh."""
         if os not in IMAGES:
             raise TestbedError(f"There is no image for {os}; known are {', '.join(IMAGES)}.")
+        return self._start(name, IMAGES[os])
+
+    def start_compose_host(self, name: str, *, bare: bool = False) -> vm.Vm:
+        """A new VM that can run a Docker Engine, with its images on a volume of the run; a `bare` one has no engine."""
+        volume = f"{self._container(name)}-engine"
+        docker("volume", "create", "--label", f"{LABEL}={self.run_id}", volume)
+        return self._start(name, IMAGES[COMPOSE_HOST.os] if bare else COMPOSE_HOST, volume)
+
+    def _start(self, name: str, image: Image, engine_volume: str = "") -> vm.Vm:
         made = vm.start(
-            container=self._container(name), name=name, image=IMAGES[os], network=self.network,
-            labels={LABEL: self.run_id}, key=self.key, known_hosts=self.known_hosts,
+            container=self._container(name), name=name, image=image, network=self.network,
+            labels={LABEL: self.run_id}, key=self.key, known_hosts=self.known_hosts, engine_volume=engine_volume,
         )  # fmt: skip
         self.vms[name] = made
         return made
@@ -93,9 +102,20 @@ class Testbed:
             networks = docker("network", "ls", "--quiet", "--filter", label).split()
             if networks:
                 docker("network", "rm", *networks)
+            for volume in docker("volume", "ls", "--quiet", "--filter", label).split():
+                _remove_engine_volume(volume)
         self.vms.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
         daemon.release(self.run_id)
+
+
+def _remove_engine_volume(volume: str) -> None:
+    """The volume, and the control groups of the containers that an engine inside a VM had."""
+    data = Path(docker("volume", "inspect", "--format", "{{.Mountpoint}}", volume).strip())
+    inner = [folder.name for folder in data.glob("containers/*")]
+    docker("volume", "rm", volume)
+    for container in inner:
+        _remove_cgroups(container)
 
 
 def _remove_cgroups(container: str, root: Path = Path("/sys/fs/cgroup")) -> None:

@@ -17,6 +17,9 @@ PACKAGES = (
 )  # fmt: skip
 """What a cloud image of Debian has, as far as it matters here."""
 
+ENGINE_PACKAGES = ("docker.io", "docker-compose", "docker-cli", "iptables")
+"""Docker Engine with Compose v2, as Debian 13 has them."""
+
 USER = "debian"
 """The login of Debian's cloud images: no password, sudo without one."""
 
@@ -47,29 +50,24 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Image:
-    """One VM image: a Debian suite under the name that the plan gives the operating system."""
+class Recipe:
+    """An image that is made of a Debian suite's packages alone, once per recipe."""
 
-    os: str
     suite: str
 
     @property
-    def recipe(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """Arguments of mmdebstrap, without the output file."""
-        hooks = [f'chroot "$1" useradd --create-home --shell /bin/bash {USER}']
-        for path, (mode, text) in FILES.items():
-            hooks.append(f'printf %s {shlex.quote(text)} > "$1{path}" && chmod {mode} "$1{path}"')
-        # Each VM gets an identity of its own at its first start.
-        hooks.append('truncate --size=0 "$1/etc/machine-id"')
-        return [
-            "mmdebstrap", "--variant=minbase", "--quiet", f"--include={','.join(PACKAGES)}",
-            *(f"--customize-hook={hook}" for hook in hooks), self.suite,
-        ]  # fmt: skip
+        return ["mmdebstrap", "--variant=minbase", "--quiet", self.suite]
+
+    @property
+    def kind(self) -> str:
+        return f"base-{self.suite}"
 
     @property
     def tag(self) -> str:
-        content = hashlib.sha256("\0".join(self.recipe).encode()).hexdigest()[:12]
-        return f"aimesh/testbed:{self.suite}-{content}"
+        content = hashlib.sha256("\0".join(self.arguments).encode()).hexdigest()[:12]
+        return f"aimesh/testbed:{self.kind}-{content}"
 
     def ensure(self) -> str:
         """Build the image when its recipe has not been built yet (about a minute). Returns its tag."""
@@ -77,15 +75,45 @@ class Image:
             return self.tag
         with tempfile.TemporaryDirectory(prefix="aimesh-testbed-") as folder:
             tar = Path(folder) / "base.tar"
-            run(*self.recipe, str(tar), timeout=1200)
+            run(*self.arguments, str(tar), timeout=1200)
             docker("import", str(tar), self.tag, timeout=300)
         return self.tag
+
+
+@dataclass(frozen=True)
+class Image(Recipe):
+    """One VM image: a Debian suite under the name that the plan gives the operating system, and what else is on it."""
+
+    os: str
+    extra: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return f"{self.suite}-compose" if self.extra else self.suite
+
+    @property
+    def arguments(self) -> list[str]:
+        hooks = [f'chroot "$1" useradd --create-home --shell /bin/bash {USER}']
+        for path, (mode, text) in FILES.items():
+            hooks.append(f'printf %s {shlex.quote(text)} > "$1{path}" && chmod {mode} "$1{path}"')
+        # Each VM gets an identity of its own at its first start.
+        hooks.append('truncate --size=0 "$1/etc/machine-id"')
+        return [
+            "mmdebstrap", "--variant=minbase", "--quiet", f"--include={','.join(PACKAGES + self.extra)}",
+            *(f"--customize-hook={hook}" for hook in hooks), self.suite,
+        ]  # fmt: skip
 
 
 IMAGES = {
     "debian-13": Image(os="debian-13", suite="trixie"),
     "debian-12": Image(os="debian-12", suite="bookworm"),
 }
+
+COMPOSE_HOST = Image(os="debian-13", suite="trixie", extra=ENGINE_PACKAGES)
+"""A machine that has Docker Engine with Compose v2 before the first deploy."""
+
+BASES = {image.os: Recipe(suite=image.suite) for image in IMAGES.values()}
+"""Debian's smallest system: what `make images BASE=…` builds on where no registry can be reached."""
 
 
 def volume_arguments() -> list[str]:

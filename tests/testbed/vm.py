@@ -72,13 +72,17 @@ def found(container: str, name: str, key: Path, known_hosts: Path) -> Vm:
 
 
 def start(*, container: str, name: str, image: Image, network: str, labels: dict[str, str], key: Path,
-          known_hosts: Path) -> Vm:  # fmt: skip
-    """Start a VM and wait until it takes logins (a few seconds)."""
+          known_hosts: Path, engine_volume: str = "") -> Vm:  # fmt: skip
+    """Start a VM and wait until it takes logins (a few seconds).
+
+    With an `engine_volume` it can run a Docker Engine of its own: overlayfs cannot lie on overlayfs.
+    """
+    engine = [f"--volume={engine_volume}:/var/lib/docker"] if engine_volume else []
     marks = [argument for label, value in labels.items() for argument in ("--label", f"{label}={value}")]
     docker(
         "run", "--detach", "--name", container, "--hostname", name, "--network", network,
         "--label", f"{OS_LABEL}={image.os}", *marks,
-        *SYSTEMD_ARGUMENTS, *volume_arguments(), image.ensure(), "/bin/sh", "-c", INIT, timeout=180,
+        *SYSTEMD_ARGUMENTS, *volume_arguments(), *engine, image.ensure(), "/bin/sh", "-c", INIT, timeout=180,
     )  # fmt: skip
     vm = found(container, name, key, known_hosts)
     address = vm.address
