@@ -42,7 +42,13 @@ def install_collection_loader() -> None:
 install_collection_loader()
 
 RELEASES = Releases(
-    "dist", {"1.0.0": "1.0.0+0123abcd", "1.10.0": "1.10.0+89abcdef"}, ("1.0.0+0123abcd", "1.10.0+89abcdef")
+    "dist",
+    {"1.0.0": "1.0.0+0123abcd", "1.10.0": "1.10.0+89abcdef"},
+    ("1.0.0+0123abcd", "1.10.0+89abcdef"),
+    schemas={
+        "1.0.0+0123abcd": {"level": 11, "compatible_from": 1},
+        "1.10.0+89abcdef": {"level": 12, "compatible_from": 1},
+    },
 )
 CONTROLLER = ControllerFacts(
     is_root=True,

@@ -14,7 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import SizeP
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import canonical_bytes, digest_of, endpoint_url
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import SERVICES, SIZES
 
-from tests.unit.plan.sites import BASELINE, LOCAL, TWO_HOSTS, plan_of, read_site, states, with_lines
+from tests.unit.plan.sites import BASELINE, LOCAL, TWO_HOSTS, errors_of, plan_of, read_site, states, with_lines
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ROOT = Path(__file__).parents[3]
@@ -65,7 +65,12 @@ def test_the_plan_holds_plain_types_only(tmp_path: Path) -> None:
 def test_the_digest_follows_the_mesh_and_not_the_run(tmp_path: Path) -> None:
     plain = plan_of(tmp_path, BASELINE)
     assert plain["digest"] == digest_of(plain)
-    for lines in ("mesh_preflight: warn", "mesh_verify_writes: false", "mesh_accept_inventory: true"):
+    for lines in (
+        "mesh_preflight: warn",
+        "mesh_verify_writes: false",
+        "mesh_accept_inventory: true",
+        "mesh_update: {soak_s: 1}",
+    ):
         assert plan_of(tmp_path, with_lines(BASELINE, lines))["digest"] == plain["digest"], lines
     for lines in ("mesh_redis: {maxmemory_mb: 640}", 'mesh_target_version: "1.10.0"', "mesh_scale: {ui: 2}"):
         assert plan_of(tmp_path, with_lines(BASELINE, lines))["digest"] != plain["digest"], lines
@@ -125,3 +130,22 @@ def test_each_operating_system_has_what_the_minimum_asks() -> None:
     for system in operating_systems().values():
         assert int(system.postgresql) >= 14
         assert float(system.redis) >= 7.0
+
+
+def test_a_service_with_one_replica_has_a_spare_slot_beside_it_and_others_have_none(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, with_lines(BASELINE, "mesh_services: {registry: {replicas: 2}}"))
+    assert [spare["id"] for spare in plan["spares"] if spare["service"] == "registry"] == []
+    scaled = plan_of(tmp_path, with_lines(BASELINE, "mesh_services: {policy: {replicas: 2}}"))
+    second = next(each for each in scaled["instances"] if each["id"] == "policy@b")
+    assert next(spare for spare in plan["spares"] if spare["service"] == "policy") == second
+
+
+def test_local_processes_have_no_spares(tmp_path: Path) -> None:
+    assert plan_of(tmp_path, LOCAL)["spares"] == []
+
+
+def test_a_port_of_a_spare_is_taken(tmp_path: Path) -> None:
+    problems = errors_of(tmp_path, with_lines(BASELINE, "mesh_redis: {port: 13011}"))
+    assert [problem.partition(";")[0] for problem in problems] == [
+        "mesh_redis.port (hosts.yml:11) is 13011, which registry@b uses on vm1 already"
+    ]

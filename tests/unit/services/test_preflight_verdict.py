@@ -119,10 +119,11 @@ def test_minima_are_not_judged_when_a_host_was_left_out_and_that_is_said() -> No
     assert "vm2 did not take part" in _said(two_hosts(), verdict)["warnings"][0]
 
 
-def test_planned_ports_are_those_of_endpoints_instances_and_stores_each_once() -> None:
+def test_planned_ports_are_those_of_endpoints_instances_spares_and_stores_each_once() -> None:
     ports = {(entry["address"], entry["port"]): entry["purpose"] for entry in planned_ports(SMALL, "vm1")}
     assert ports["0.0.0.0", 3000] == "the endpoint of api-gateway" and ports["127.0.0.1", 13001] == "registry@a"
-    assert ports["127.0.0.1", 5432] == "postgresql" and ports["127.0.0.1", 6379] == "redis" and len(ports) == 14
+    assert ports["127.0.0.1", 13011] == "registry@b"
+    assert ports["127.0.0.1", 5432] == "postgresql" and ports["127.0.0.1", 6379] == "redis" and len(ports) == 20
     assert len(planned_ports(LOCAL, "localhost")) == 8
 
 

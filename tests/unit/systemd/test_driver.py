@@ -4,7 +4,13 @@ import json
 import re
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import PRESET, render
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import (
+    PRESET,
+    render,
+    render_migration,
+    render_slot,
+    rollout,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile, unit_fingerprint
 
@@ -234,3 +240,27 @@ def fingerprints(plan: dict[str, Any]) -> dict[str, str]:
 def test_the_default_user_has_no_open_password_so_that_other_hosts_are_let_in(files: dict[str, RenderedFile]) -> None:
     """Redis's protected mode turns every other host away while the default user is `nopass`, even when it is off."""
     assert "nopass" not in (files["/etc/aimesh/redis/users.acl"].content or "")
+
+
+def test_the_slot_of_an_instance_is_what_the_host_renders_for_it(plan: dict[str, Any], state: HostState) -> None:
+    slot = render_slot(plan, plan["instances"][1])
+    assert (slot.instance, slot.service, slot.server) == ("registry@a", "registry", "registry/vm1-a")
+    assert slot.unit in state.units and set(slot.files) <= set(state.files)
+    migration = render_migration(plan)
+    assert migration.unit in state.units and set(migration.files) <= set(state.files)
+
+
+def test_a_spare_is_not_among_what_the_host_runs_and_differs_in_its_slot_only(
+    plan: dict[str, Any], state: HostState
+) -> None:
+    spare, planned = render_slot(plan, plan["spares"][1]), render_slot(plan, plan["instances"][1])
+    assert spare.server == "registry/vm1-b" and spare.unit.name not in {unit.name for unit in state.units}
+    assert spare.unit.files[1:] == planned.unit.files[1:]
+    assert spare.unit.ready and spare.unit.ready.url == "http://127.0.0.1:13011/health/ready"
+
+
+def test_a_rollout_knows_the_edge_and_how_to_dump_the_database(plan: dict[str, Any], state: HostState) -> None:
+    known = rollout(plan)
+    assert known.haproxy_unit in {unit.name for unit in state.units}
+    assert known.haproxy_config in {file.path for file in state.files}
+    assert known.backup_command[-1] == "mesh_registry"

@@ -9,9 +9,9 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
     endpoints_on,
-    instances_on,
     postgresql_host,
     redis_host,
+    slots_on,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.preflight_verdict import Verdict, judge, table
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
@@ -20,7 +20,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Sl
 def planned_ports(plan: Plan, host: str) -> list[dict[str, Any]]:
     """Address, port and purpose of everything that will listen on a host, each address and port once."""
     found: dict[tuple[str, int], str] = {}
-    for instance in instances_on(plan, host):
+    for instance in slots_on(plan, host):
         found.setdefault((instance["bind"], instance["port"]), instance["id"])
     for endpoint in endpoints_on(plan, host):
         found.setdefault((endpoint["bind"], endpoint["port"]), f"the endpoint of {endpoint['service']}")
@@ -49,6 +49,7 @@ class ActionModule(SliceAction):
             return {}
         state, plan, host = part.state, part.plan, part.host
         units = [unit.name for unit in state.units]
+        units += [slot["unit"] for slot in slots_on(plan, host) if slot["unit"] not in units]
         if state.postgresql is not None and state.postgresql.unit:
             units.append(state.postgresql.unit)
         paths = data_paths(plan, host)

@@ -157,3 +157,37 @@ class HostState:
     postgresql: PostgresqlCluster | None = None
     units: tuple[Unit, ...] = ()
     """In start order; one-shots run in place, everything else starts together and is then awaited."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One slot of a service, planned or spare: what a rollout puts on its host, and where the edge knows it.
+
+    `server` is HAProxy's `backend/server`, as `registry/vm1-b`. `files` are those that only this slot loads; a rollout
+    writes them when it starts the slot, and nobody else does meanwhile. `unit` may load shared files of the host too.
+    The migration of a release is a slot as well, with `instance`, `service` and `server` empty.
+    """
+
+    instance: str
+    service: str
+    server: str
+    files: tuple[File, ...]
+    unit: Unit
+    stop_s: float = 15.0
+    """How long the unit may take to stop."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a rollout has to know of a platform with slots."""
+
+    supervisor: str
+    """`systemd` or `compose`."""
+    haproxy_socket: str
+    """Runtime API on an edge host."""
+    haproxy_unit: str
+    haproxy_config: str
+    """Path of the file that lists the servers; only the step `edge` writes it during a rollout."""
+    backup_command: tuple[str, ...]
+    """Run on the data host, it writes the whole database as an archive of pg_dump to its standard output."""
+    backup_dir: str

@@ -7,6 +7,7 @@ A release is a folder `<version>+<content8>` with `release.json`. Several builds
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import Releases
@@ -45,7 +46,17 @@ def find_releases(source: str, repository: Path) -> Releases:
             error=f"The folder {folder} holds several builds ({', '.join(ids)}) and its current.json names "
             "none of them; set mesh_version to a full release id, or write it anew with: make release",
         )
-    return Releases(source, usable, ids)
+    schemas = {release: schema for release in ids if (schema := release_schema(folder / release))}
+    return Releases(source, usable, ids, schemas=schemas)
+
+
+def release_schema(folder: Path) -> Mapping[str, int] | None:
+    """`{"level", "compatible_from"}` of the database after the release's migrations; None when it cannot be read."""
+    try:
+        last = json.loads((folder / "release.json").read_text(encoding="utf-8"))["migrations"][-1]
+        return {"level": int(last["version"]), "compatible_from": int(last["compatible_from"])}
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def release_folder(release_id: str, source: str, repository: Path) -> Path:

@@ -28,6 +28,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import (
     plan_endpoints,
     plan_instances,
     plan_services,
+    plan_spares,
     with_role,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings, read_settings
@@ -43,6 +44,15 @@ NAMESPACE = "aimesh-verify"
 PROBE_TIMEOUT_S = 3
 ROLE_CLAIM = "roles"
 RETENTION_DAYS = 30
+ROLLOUT: dict[str, Any] = {
+    "soak_s": 15,
+    "ready_timeout_s": 120,
+    "traffic": True,
+    "requests_per_second": 20,
+    "p99_factor": 2.0,
+    "backup": True,
+}
+NO_SCHEMA = {"level": 0, "compatible_from": 0}
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ def _document(
     platform: Platform,
     profile: SizeProfile,
     hosts: list[MeshHost],
-    release: dict[str, str],
+    release: dict[str, Any],
     problems: Problems,
 ) -> Plan:
     site = settings.site
@@ -134,6 +144,7 @@ def _document(
         "services": services,
         "endpoints": plan_endpoints(services, platform, hosts),
         "instances": plan_instances(services, platform, hosts),
+        "spares": plan_spares(services, platform, hosts),
         "postgresql": plan_postgresql(
             settings, profile, platform, systems[data.name], hosts, services, data_dirs[0], problems
         ),
@@ -155,6 +166,7 @@ def _document(
         "targets": profile.targets | site["mesh_targets"],
         "thresholds": profile.thresholds | site["mesh_thresholds"],
         "backup": profile.backup | site["mesh_backup"],
+        "rollout": ROLLOUT | site["mesh_update"],
         "verify": {
             "writes": site["mesh_verify_writes"],
             "probe_timeout_s": site["mesh_verify"].get("probe_timeout_s", PROBE_TIMEOUT_S),
@@ -234,9 +246,9 @@ def _secrets(inputs: PlanInputs, basics: Basics) -> dict[str, dict[str, Any]]:
     }
 
 
-def _release(settings: Settings, releases: Releases, problems: Problems) -> dict[str, str]:
+def _release(settings: Settings, releases: Releases, problems: Problems) -> dict[str, Any]:
     """The release that mesh_target_version, else mesh_version asks for, else the newest; empty after a problem."""
-    nothing = {"id": "", "version": "", "content": "", "source": releases.source}
+    nothing = {"id": "", "version": "", "content": "", "source": releases.source, "schema": dict(NO_SCHEMA)}
     variable = "mesh_target_version" if settings.site["mesh_target_version"] else "mesh_version"
     wanted = settings.site[variable]
     if releases.error and wanted not in releases.ids:
@@ -255,7 +267,13 @@ def _release(settings: Settings, releases: Releases, problems: Problems) -> dict
         )
         return nothing
     version, _, content = found.partition("+")
-    return {"id": found, "version": version, "content": content, "source": releases.source}
+    return {
+        "id": found,
+        "version": version,
+        "content": content,
+        "source": releases.source,
+        "schema": dict(releases.schemas.get(found, NO_SCHEMA)),
+    }
 
 
 def _check_site(settings: Settings, basics: Basics, problems: Problems) -> None:

@@ -37,9 +37,13 @@ class OperatingSystem:
 
 @dataclass(frozen=True)
 class Platform:
-    """What a driver delivers. `postgresql` and `redis` are the embedded versions, None where the OS brings them."""
+    """What a driver delivers. `postgresql` and `redis` are the embedded versions, None where the OS brings them.
+
+    `slots`: services run in slots behind HAProxy, and are updated slot by slot without an outage.
+    """
 
     edge: bool
+    slots: bool
     several_hosts: bool
     replicas: bool
     postgresql_mode: str

@@ -55,6 +55,7 @@ class ControllerFacts:
 class Releases:
     """Releases that were found: `current` has version → full id, `ids` every build; `error` says why there are none.
 
+    `schemas` has release id → the plan's `release.schema`, of the releases whose `release.json` says so.
     `any_version`: take any of them where the wanted one is gone, as a removal may.
     """
 
@@ -63,6 +64,7 @@ class Releases:
     ids: tuple[str, ...] = ()
     error: str | None = None
     any_version: bool = False
+    schemas: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

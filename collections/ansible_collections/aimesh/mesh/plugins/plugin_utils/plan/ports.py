@@ -39,7 +39,7 @@ def _claims(document: dict[str, Any]) -> list[Claim]:
         for endpoint in document["endpoints"]
     ]
     own = {(claim.host, claim.port, claim.owner) for claim in claims}
-    for instance in document["instances"]:
+    for instance in [*document["instances"], *document["spares"]]:
         path = f"mesh_services.{instance['service']}.port"
         if (instance["host"], instance["port"], instance["service"]) not in own:
             claims.append(Claim(instance["host"], instance["port"], instance["id"], path))

@@ -16,7 +16,7 @@ ROLES = ("edge", "app", "data", "cache", "monitoring")
 ANY_ADDRESS = str(ipaddress.IPv4Address(0))
 LOOPBACK = "127.0.0.1"
 
-RUN_SCOPED = ("digest", "wishes", "verify")
+RUN_SCOPED = ("digest", "wishes", "rollout", "verify")
 """Sections that say what one run wants."""
 
 Plan = dict[str, Any]
@@ -38,8 +38,8 @@ def canonical_bytes(document: Any) -> bytes:
 def digest_of(plan: Plan) -> str:
     """`sha256:<hex>` over the canonical JSON of what the mesh is.
 
-    What one run wants (`wishes`, `verify`, `mesh.preflight`) is left out: a wish changes the mesh through the
-    sections it is merged into, and verifying without writes does not make another mesh.
+    What one run wants (`wishes`, `rollout`, `verify`, `mesh.preflight`) is left out: a wish changes the mesh through
+    the sections it is merged into, and verifying without writes does not make another mesh.
     """
     body = {key: value for key, value in plan.items() if key not in RUN_SCOPED}
     body["mesh"] = {key: value for key, value in plan["mesh"].items() if key != "preflight"}
@@ -99,6 +99,21 @@ def instances_on(plan: Plan, host: str) -> list[dict[str, Any]]:
 def instances_of(plan: Plan, service: str) -> list[dict[str, Any]]:
     """Instances of a service on all hosts."""
     return [instance for instance in plan["instances"] if instance["service"] == service]
+
+
+def spares_of(plan: Plan, service: str) -> list[dict[str, Any]]:
+    """Slots of a service that run only during an update; a plan of an earlier aimesh has none."""
+    return [spare for spare in plan.get("spares", []) if spare["service"] == service]
+
+
+def slots_on(plan: Plan, host: str) -> list[dict[str, Any]]:
+    """Instances and spares of a host: everything that may ever run there."""
+    return [slot for slot in [*plan["instances"], *plan.get("spares", [])] if slot["host"] == host]
+
+
+def server_name(slot: dict[str, Any]) -> str:
+    """HAProxy's `backend/server` of an instance or a spare: `registry/vm1-b`."""
+    return f"{slot['service']}/{slot['host']}-{slot['slot']}"
 
 
 def endpoints_on(plan: Plan, host: str) -> list[dict[str, Any]]:

@@ -84,25 +84,47 @@ def plan_instances(
     services: dict[str, dict[str, Any]], platform: Platform, hosts: list[MeshHost]
 ) -> list[dict[str, Any]]:
     """The plan's `instances`: replicas dealt out over the app hosts; a slot letter is used once in the mesh."""
-    app, edge = with_role(hosts, "app"), with_role(hosts, "edge")
-    instances: list[dict[str, Any]] = []
-    for offset, (service, planned) in enumerate(services.items()):
-        for number in range(planned["replicas"] if app else 0):
-            host = app[number % len(app)]
-            only_local = all(front.name == host.name for front in edge)
-            slot = SLOTS[number]
-            instances.append(
-                {
-                    "id": f"{service}@{slot}",
-                    "service": service,
-                    "host": host.name,
-                    "slot": slot,
-                    "bind": LOOPBACK if only_local else host.address,
-                    "port": PRIVATE_BASE + offset + 10 * number if platform.edge else planned["port"],
-                    "unit": f"aimesh-{service}@{slot}",
-                }
-            )
-    return instances
+    app = with_role(hosts, "app")
+    return [
+        _instance(services, service, number, app[number % len(app)], platform, hosts)
+        for service, planned in services.items()
+        for number in range(planned["replicas"] if app else 0)
+    ]
+
+
+def plan_spares(services: dict[str, dict[str, Any]], platform: Platform, hosts: list[MeshHost]) -> list[dict[str, Any]]:
+    """The plan's `spares`: the second slot, on the same host, of each service with one replica; it runs in updates."""
+    app = with_role(hosts, "app")
+    if not platform.slots or not app:
+        return []
+    return [
+        _instance(services, service, 1, app[0], platform, hosts)
+        for service, planned in services.items()
+        if planned["replicas"] == 1
+    ]
+
+
+def _instance(
+    services: dict[str, dict[str, Any]],
+    service: str,
+    number: int,
+    host: MeshHost,
+    platform: Platform,
+    hosts: list[MeshHost],
+) -> dict[str, Any]:
+    """Replica `number` (from 0) of a service on a host; its slot and port follow from the number alone."""
+    only_local = all(front.name == host.name for front in with_role(hosts, "edge"))
+    private = PRIVATE_BASE + list(services).index(service) + 10 * number
+    slot = SLOTS[number]
+    return {
+        "id": f"{service}@{slot}",
+        "service": service,
+        "host": host.name,
+        "slot": slot,
+        "bind": LOOPBACK if only_local else host.address,
+        "port": private if platform.edge else services[service]["port"],
+        "unit": f"aimesh-{service}@{slot}",
+    }
 
 
 def plan_endpoints(

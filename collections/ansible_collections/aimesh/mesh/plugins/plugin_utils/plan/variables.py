@@ -125,6 +125,16 @@ RULE = OneOf(
 )
 URL = Text("an http or https URL", r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 PEER = Fields({"name": Text(NAME_RULE, NAME_PATTERN), "url": URL}, ("name", "url"))
+UPDATE = Fields(
+    {
+        "soak_s": Integer(0, 3600),
+        "ready_timeout_s": Integer(1, 3600),
+        "traffic": Boolean(),
+        "requests_per_second": Integer(1, 1000),
+        "p99_factor": Number(1, 100),
+        "backup": Boolean(),
+    }
+)
 ISSUER = Text(
     "an https URL, or http on the loopback",
     r"(https://[^\s/?#@]+|http://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?)(/[^\s?#]*)?",
@@ -420,6 +430,17 @@ VARIABLES: tuple[Variable, ...] = (
         "{latency_p95_s: 0.25}",
         {},
         "`{error_ratio: 0.05, latency_p95_s: 0.5, agent_stale_s: 90}`",
+        group="Promises",
+    ),
+    Variable(
+        "mesh_update",
+        UPDATE,
+        "How updates roll: seconds that a new slot must stay ready, seconds it may take to become ready, whether "
+        "traffic of our own proves the update and how many requests a second it makes, how many times the p99 before "
+        "it the p99 during it may be (reported only), and whether a backup point is made first.",
+        "{soak_s: 30}",
+        {},
+        "`{soak_s: 15, ready_timeout_s: 120, traffic: true, requests_per_second: 20, p99_factor: 2.0, backup: true}`",
         group="Promises",
     ),
     Variable(

@@ -9,10 +9,12 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout
     preset,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState, Rollout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
-__all__ = ["PRESET", "render"]
+render_slot, render_migration = app.render_slot, app.render_migration
+
+__all__ = ["PRESET", "render", "render_migration", "render_slot", "rollout"]
 
 # In start order: what others wait for comes first, the edge last.
 PARTS = {"data": data.render, "cache": cache.render, "app": app.render, "edge": edge.render}
@@ -35,4 +37,16 @@ def render(plan: Plan, host: str) -> HostState:
         release=next((part.release for part in parts if part.release), None),
         postgresql=next((part.postgresql for part in parts if part.postgresql), None),
         units=tuple(unit for part in parts for unit in part.units),
+    )
+
+
+def rollout(plan: Plan) -> Rollout:
+    """What a rollout has to know of this platform."""
+    return Rollout(
+        supervisor="systemd",
+        haproxy_socket=edge.SOCKET,
+        haproxy_unit=edge.UNIT,
+        haproxy_config=edge.config_path(plan),
+        backup_command=data.backup_command(plan),
+        backup_dir=f"{plan['mesh']['paths']['state']}/backup-points",
     )

@@ -33,10 +33,16 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import (
     Group,
     Readiness,
     Release,
+    Slot,
     Unit,
     User,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, hosts_with_role, instances_on
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
+    Plan,
+    hosts_with_role,
+    instances_on,
+    server_name,
+)
 
 MIGRATE = "aimesh-migrate"
 COMMAND = "/usr/local/sbin/aimesh"
@@ -82,6 +88,24 @@ def render(plan: Plan, host: str) -> Part:
         release=Release(id=plan["release"]["id"], root=root, python=os["python"], arch=os["arch"]),
         units=tuple(units),
     )
+
+
+def render_slot(plan: Plan, instance: dict[str, Any]) -> Slot:
+    """The slot of a planned instance or of a spare."""
+    return Slot(
+        instance=instance["id"],
+        service=instance["service"],
+        server=server_name(instance),
+        files=(_instance_file(plan, instance),),
+        unit=_instance_unit(plan, instance),
+        stop_s=plan["services"][instance["service"]]["drain_s"] + STOP_MARGIN_S,
+    )
+
+
+def render_migration(plan: Plan) -> Slot:
+    """The migration to the plan's release, which runs on the first app host."""
+    host = hosts_with_role(plan, "app")[0]
+    return Slot("", "", "", files=(_migrate_file(plan, host),), unit=_migrate_unit(plan))
 
 
 def _credential_path(plan: Plan, name: str) -> str:

@@ -7,6 +7,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part i
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Login, PostgresqlCluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
+SOCKETS = "/var/run/postgresql"
 CREATECLUSTER = "/etc/postgresql-common/createcluster.d/aimesh.conf"
 
 
@@ -24,7 +25,7 @@ def render(plan: Plan, _host: str) -> Part:
             data_dir=database["data_dir"],
             bin_dir=f"/usr/lib/postgresql/{version}/bin",
             run_as="postgres",
-            socket_dir="/var/run/postgresql",
+            socket_dir=SOCKETS,
             listen=tuple(database["listen"]),
             allow=tuple(database["allow"]),
             settings=dict(database["settings"]),
@@ -35,4 +36,21 @@ def render(plan: Plan, _host: str) -> Part:
             ),
             unit=f"postgresql@{version}-{cluster}",
         ),
+    )
+
+
+def backup_command(plan: Plan) -> tuple[str, ...]:
+    """Writes the whole database as an archive of pg_dump to its standard output."""
+    database = plan["postgresql"]
+    return (
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        f"/usr/lib/postgresql/{database['version']}/bin/pg_dump",
+        f"--host={SOCKETS}",
+        f"--port={database['port']}",
+        "--format=custom",
+        "--no-password",
+        str(database["database"]),
     )

@@ -26,7 +26,7 @@ SOCKET = f"/run/{RUNTIME}/admin.sock"
 
 def render(plan: Plan, host: str) -> Part:
     endpoints = endpoints_on(plan, host)
-    conf = config(plan, "haproxy", "haproxy.cfg")
+    conf = config_path(plan)
     values = {
         "socket": SOCKET,
         "fronts": [
@@ -78,6 +78,10 @@ def render(plan: Plan, host: str) -> Part:
             ),
         ),
     )
+
+
+def config_path(plan: Plan) -> str:
+    return config(plan, "haproxy", "haproxy.cfg")
 
 
 def _address(plan: Plan, instance: dict[str, str], host: str) -> str:
