@@ -33,6 +33,9 @@ def cluster_args(cluster: PostgresqlCluster, passwords: dict[str, str]) -> dict[
     args = asdict(cluster)
     for name in ("listen", "allow", "extensions"):
         args[name] = list(args[name])
+    container = args.pop("container")
+    if container is not None:
+        args["container"] = container | {"files": list(container["files"])}
     args["owner"] = login_args(cluster.owner)
     args["logins"] = [login_args(login) for login in cluster.logins]
     return args

@@ -72,8 +72,44 @@ class Readiness:
 
 
 @dataclass(frozen=True)
+class Image:
+    """A container image that the host must have: loaded from the release's archive, or pulled where there is none."""
+
+    name: str
+    """`mesh-app`, `haproxy`, `postgresql` or `redis`."""
+    reference: str
+    """What the container files name: `aimesh/mesh-app:1.0.0-0123abcd`, or `registry.example/aimesh/redis@sha256:…`."""
+    id: str
+    """`sha256:<hex>`, the same on every host that has the image."""
+    archive: str = ""
+    """File below the release's folder on the controller, as `images/mesh-app.tar.gz`; empty: pull `reference`."""
+    sha256: str = ""
+    """Of the archive."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """How Docker Compose runs a unit; the container's name is the unit's."""
+
+    service: str
+    """Its name in the project, as `registry-a`."""
+    files: tuple[str, ...]
+    """The Compose files that define it, the one with the networks first; no other is needed to start it."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The one Compose project of a host; nothing outside of it is touched."""
+
+    name: str
+    folder: str
+    """Where `.env` lists all its files."""
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Unit:
-    """A long-running process, or a one-shot job, under the host's supervisor (systemd or supervisord).
+    """A long-running process, or a one-shot job, under the host's supervisor (systemd, supervisord, Docker Compose).
 
     `name` has no suffix (`aimesh-registry@a`). `files` are the paths, among the host's files, that it loads: their
     rendered content, the versions of the secrets in them and `release` make its fingerprint. A unit is restarted
@@ -88,6 +124,8 @@ class Unit:
     """Run to success once per fingerprint, before the units that follow; failing ends the call with its last lines."""
     reload: bool = False
     """The unit can take a changed configuration by reload; no restart is needed."""
+    container: Container | None = None
+    """Platform compose only."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +156,8 @@ class PostgresqlCluster:
 
     manager `debian`: made with pg_createcluster, run by systemd as `postgresql@<version>-<name>`.
     manager `embedded`: made with initdb from `bin_dir`, run by supervisord as program `unit`.
+    manager `container`: made with initdb in a container of the image, run by Docker Compose as container `unit`; the
+    data directory has the same path inside, sockets, programs and accounts are the container's.
     """
 
     manager: str
@@ -140,6 +180,8 @@ class PostgresqlCluster:
     unit: str = ""
     supervisor: str = ""
     """Manager `embedded`: socket of the supervisord that runs `unit` (`module_utils/supervisor.ensure_running`)."""
+    container: Container | None = None
+    """Manager `container`."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +196,9 @@ class HostState:
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     release: Release | None = None
+    images: tuple[Image, ...] = ()
+    project: Project | None = None
+    """Docker Compose runs the units."""
     postgresql: PostgresqlCluster | None = None
     units: tuple[Unit, ...] = ()
     """In start order; one-shots run in place, everything else starts together and is then awaited."""
