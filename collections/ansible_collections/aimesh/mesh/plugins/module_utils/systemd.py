@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.convergence import ObservedUnit
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 PROPERTIES = (
     "LoadState",
@@ -38,7 +39,7 @@ CRASHES = 2
 WANTS = "/etc/systemd/system"
 
 
-class SystemdError(Exception):
+class SystemdError(HostChangeError):
     """systemd refuses, or is not there; the message is one sentence for the operator."""
 
 
