@@ -41,6 +41,15 @@ def install_collection_loader() -> None:
 
 install_collection_loader()
 
+IMAGES = {
+    name: {"tag": f"aimesh/{name}:{version}", "id": f"sha256:{digit * 64}", "os": "debian-13"}
+    for name, version, digit in (
+        ("mesh-app", "1.0.0-11111111", "1"),
+        ("haproxy", "3.0.11-22222222", "2"),
+        ("postgresql", "17.6-33333333", "3"),
+        ("redis", "8.0.2-44444444", "4"),
+    )
+}
 RELEASES = Releases(
     "dist",
     {"1.0.0": "1.0.0+0123abcd", "1.10.0": "1.10.0+89abcdef"},
@@ -49,6 +58,7 @@ RELEASES = Releases(
         "1.0.0+0123abcd": {"level": 11, "compatible_from": 1},
         "1.10.0+89abcdef": {"level": 12, "compatible_from": 1},
     },
+    images={"1.0.0+0123abcd": IMAGES},
 )
 CONTROLLER = ControllerFacts(
     is_root=True,
@@ -69,6 +79,7 @@ mesh:
     mesh_version: "1.0.0"
     mesh_domain: mesh.acme.example
 """
+COMPOSE = BASELINE.replace("systemd", "compose")
 LOCAL = """\
 mesh:
   hosts:
@@ -96,6 +107,7 @@ mesh:
     mesh_version: "1.0.0"
     mesh_domain: mesh.prod.example
 """
+TWO_COMPOSE_HOSTS = TWO_HOSTS.replace("systemd", "compose")
 COMMAND_LINE = Origin(description="<CLI option '-e'>")
 VAULT_PASSWORD = "a password that opens nothing else"
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import ControllerFacts, SecretState
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import ControllerFacts, Releases, SecretState
 
 from tests.unit.plan.sites import (
     BASELINE,
     CONTROLLER,
+    IMAGES,
     LOCAL,
     ROOT,
     TWO_HOSTS,
@@ -172,8 +174,11 @@ SHIPPED = sorted(path for path in (ROOT / "inventories").iterdir() if path.is_di
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=[folder.name for folder in SHIPPED])
 def test_every_site_that_ships_has_a_plan(folder: Path) -> None:
-    assert build_plan(inputs_for(read_site(folder, {})))["mesh"]["name"]
+    version = tomllib.loads((ROOT / "mesh_app/pyproject.toml").read_text())["project"]["version"]
+    release = f"{version}+0123abcd"
+    releases = Releases("dist", {version: release}, (release,), images={release: IMAGES})
+    assert build_plan(inputs_for(read_site(folder, {}), releases=releases))["mesh"]["name"]
 
 
 def test_the_sites_that_ship_are_found() -> None:
-    assert {"local", "small", "prod"} <= {folder.name for folder in SHIPPED}
+    assert {"local", "small", "prod", "compose"} <= {folder.name for folder in SHIPPED}

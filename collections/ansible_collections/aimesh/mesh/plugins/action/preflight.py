@@ -10,6 +10,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
     endpoints_on,
     postgresql_host,
+    published_at,
     redis_host,
     slots_on,
 )
@@ -20,14 +21,12 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Sl
 def planned_ports(plan: Plan, host: str) -> list[dict[str, Any]]:
     """Address, port and purpose of everything that will listen on a host, each address and port once."""
     found: dict[tuple[str, int], str] = {}
-    for instance in slots_on(plan, host):
-        found.setdefault((instance["bind"], instance["port"]), instance["id"])
-    for endpoint in endpoints_on(plan, host):
-        found.setdefault((endpoint["bind"], endpoint["port"]), f"the endpoint of {endpoint['service']}")
-    for name, where in (("postgresql", postgresql_host(plan)), ("redis", redis_host(plan))):
-        if where == host:
-            for address in plan[name]["listen"]:
-                found.setdefault((address, plan[name]["port"]), name)
+    listeners = [(instance, instance["id"]) for instance in slots_on(plan, host)]
+    listeners += [(endpoint, f"the endpoint of {endpoint['service']}") for endpoint in endpoints_on(plan, host)]
+    listeners += [(plan[name], name) for name in ("postgresql", "redis") if plan[name]["host"] == host]
+    for listener, purpose in listeners:
+        for address in published_at(listener):
+            found.setdefault((address, listener["port"]), purpose)
     return [{"address": address, "port": port, "purpose": purpose} for (address, port), purpose in found.items()]
 
 

@@ -73,7 +73,7 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Image:
-    """A container image that the host must have: loaded from the release's archive, or pulled where there is none."""
+    """A container image of the release that the host must have."""
 
     name: str
     """`mesh-app`, `haproxy`, `postgresql` or `redis`."""
@@ -81,10 +81,8 @@ class Image:
     """What the container files name: `aimesh/mesh-app:1.0.0-0123abcd`, or `registry.example/aimesh/redis@sha256:…`."""
     id: str
     """`sha256:<hex>`, the same on every host that has the image."""
-    archive: str = ""
-    """File below the release's folder on the controller, as `images/mesh-app.tar.gz`; empty: pull `reference`."""
-    sha256: str = ""
-    """Of the archive."""
+    pull: bool = False
+    """From the registry that `reference` names; otherwise the controller sends it out of the release's folder."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import Releases
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import RELEASE_ID, VERSION
@@ -47,7 +48,8 @@ def find_releases(source: str, repository: Path) -> Releases:
             "none of them; set mesh_version to a full release id, or write it anew with: make release",
         )
     schemas = {release: schema for release in ids if (schema := release_schema(folder / release))}
-    return Releases(source, usable, ids, schemas=schemas)
+    images = {release: rows for release in ids if (rows := release_images(folder / release))}
+    return Releases(source, usable, ids, schemas=schemas, images=images)
 
 
 def release_schema(folder: Path) -> Mapping[str, int] | None:
@@ -57,6 +59,15 @@ def release_schema(folder: Path) -> Mapping[str, int] | None:
         return {"level": int(last["version"]), "compatible_from": int(last["compatible_from"])}
     except (OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def release_images(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Image name → its row of `release.json`; empty when the release has no images, or cannot be read."""
+    try:
+        rows = json.loads((folder / "release.json").read_text(encoding="utf-8"))["images"]
+        return {str(name): dict(row) for name, row in rows.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 def release_folder(release_id: str, source: str, repository: Path) -> Path:

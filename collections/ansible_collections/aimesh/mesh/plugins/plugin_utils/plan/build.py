@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import check_applied, version_key
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.containers import (
+    check_containers,
+    host_containers,
+    plan_images,
+    put_in_containers,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import (
     OperatingSystem,
     Platform,
@@ -101,12 +107,25 @@ def build_plan(inputs: PlanInputs) -> Plan:
         raise PlanError(problems.sentences)
     document = _document(inputs, settings, basics, platform, profile, hosts, release, problems)
     check_ports(document, settings, problems)
+    if platform.containers:
+        _use_containers(document, settings, inputs.releases, problems)
     if inputs.applied and release["id"]:
         check_applied(document, inputs.applied, settings, problems)
     if problems:
         raise PlanError(problems.sentences)
     document["digest"] = digest_of(document)
     return document
+
+
+def _use_containers(document: Plan, settings: Settings, releases: Releases, problems: Problems) -> None:
+    """Turn the plan of a mesh on hosts into that of the same mesh in containers."""
+    check_containers(document, settings, problems)
+    put_in_containers(document)
+    if document["release"]["id"]:
+        systems = {name: str(host["os"]["id"]) for name, host in document["hosts"].items()}
+        document["release"]["images"] = plan_images(
+            document["release"]["id"], releases, systems, settings.site["mesh_image_registry"], problems
+        )
 
 
 def _document(
@@ -214,6 +233,8 @@ def _host(
     inputs: PlanInputs,
 ) -> dict[str, Any]:
     planned: dict[str, Any] = {"address": host.address, "roles": list(host.roles)}
+    if platform.containers:
+        planned["containers"] = host_containers(settings.hosts[host.name]["mesh_container_subnet"])
     if system:
         planned["os"] = {
             "id": settings.hosts[host.name]["mesh_os"],
@@ -295,8 +316,15 @@ def _check_site(settings: Settings, basics: Basics, problems: Problems) -> None:
         at_site.wrong(
             "mesh_state_dir",
             site["mesh_state_dir"],
-            "nothing on platform systemd, which keeps its state in /var/lib/aimesh",
+            f"nothing on platform {basics.platform}, which keeps its state in /var/lib/aimesh",
             "remove it",
+        )
+    if site["mesh_image_registry"] and not platforms()[basics.platform].containers:
+        at_site.wrong(
+            "mesh_image_registry",
+            site["mesh_image_registry"],
+            f"nothing on platform {basics.platform}, which runs no containers",
+            "remove it, or set mesh_platform: compose",
         )
     for name in ("mesh_remove_data", "mesh_remove_backups"):
         if site[name] and site[name] != site["mesh_name"]:

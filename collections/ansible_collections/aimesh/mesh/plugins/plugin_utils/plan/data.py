@@ -40,10 +40,12 @@ class Platform:
     """What a driver delivers. `postgresql` and `redis` are the embedded versions, None where the OS brings them.
 
     `slots`: services run in slots behind HAProxy, and are updated slot by slot without an outage.
+    `containers`: everything runs in containers with addresses of their own.
     """
 
     edge: bool
     slots: bool
+    containers: bool
     several_hosts: bool
     replicas: bool
     postgresql_mode: str

@@ -56,6 +56,7 @@ class Releases:
     """Releases that were found: `current` has version → full id, `ids` every build; `error` says why there are none.
 
     `schemas` has release id → the plan's `release.schema`, of the releases whose `release.json` says so.
+    `images` has release id → image name → its row of `release.json`, of the releases that have images.
     `any_version`: take any of them where the wanted one is gone, as a removal may.
     """
 
@@ -65,6 +66,7 @@ class Releases:
     error: str | None = None
     any_version: bool = False
     schemas: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    images: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,29 @@ def is_host_address(value: Any) -> bool:
     return not (address.is_unspecified or address.is_multicast or value == "255.255.255.255")
 
 
+PRIVATE_NETWORKS = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+
+
+@dataclass(frozen=True)
+class PrivateSubnet:
+    """An IPv4 network of 256 addresses out of the private ranges."""
+
+    name: str = "IPv4 network"
+
+    def allowed(self) -> str:
+        return "a private IPv4 network with prefix 24, as 172.29.64.0/24"
+
+    def check(self, value: Any, path: str, problems: Problems, remedy: str) -> Any:
+        try:
+            network = ipaddress.IPv4Network(value) if isinstance(value, str) else None
+        except ValueError:
+            network = None
+        if network and network.prefixlen == 24 and any(network.subnet_of(wide) for wide in PRIVATE_NETWORKS):
+            return str(network)
+        problems.wrong(path, value, self.allowed(), remedy)
+        return INVALID
+
+
 def _decoded(value: Any) -> Any:
     """A container that came as JSON text, as `-e mesh_scale='{"registry": 3}'` does."""
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):

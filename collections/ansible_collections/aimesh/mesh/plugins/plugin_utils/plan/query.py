@@ -126,8 +126,17 @@ def endpoints_of(plan: Plan, service: str) -> list[dict[str, Any]]:
     return [endpoint for endpoint in plan["endpoints"] if endpoint["service"] == service]
 
 
+def published_at(listener: dict[str, Any]) -> list[str]:
+    """Addresses of its host on which an instance, an endpoint or a store listens, without those of containers."""
+    if "published" in listener:
+        return [listener["published"]] if listener["published"] else []
+    return list(listener["listen"]) if "listen" in listener else [listener["bind"]]
+
+
 def url_on_host(endpoint: dict[str, Any]) -> str:
-    """The endpoint's URL as seen from its own host: loopback whenever it listens there."""
+    """The endpoint's URL as seen from its own host: the container's address, or loopback whenever it listens there."""
+    if "published" in endpoint:
+        return f"http://{endpoint['bind']}:{endpoint['port']}"
     if endpoint["bind"] in (ANY_ADDRESS, LOOPBACK):
         return f"http://{LOOPBACK}:{endpoint['port']}"
     return str(endpoint["url"])
@@ -143,7 +152,7 @@ def endpoint_url(plan: Plan, service: str, from_host: str) -> str:
         if endpoint["host"] == from_host:
             return url_on_host(endpoint)
     for endpoint in candidates:
-        if endpoint["bind"] != LOOPBACK:
+        if published_at(endpoint) not in ([], [LOOPBACK]):
             return str(endpoint["url"])
     raise PlanError(f"The plan has no endpoint of {service} that host {from_host} can reach.")
 
@@ -157,19 +166,17 @@ def redis_host(plan: Plan) -> str:
 
 
 def postgresql_address(plan: Plan, from_host: str) -> str:
-    """Where `from_host` reaches PostgreSQL: loopback on the database's own host."""
+    """Where `from_host` reaches PostgreSQL: loopback, or the container, on the database's own host."""
     return _address(plan["postgresql"], from_host)
 
 
 def redis_address(plan: Plan, from_host: str) -> str:
-    """Where `from_host` reaches Redis: loopback on Redis's own host."""
+    """Where `from_host` reaches Redis: loopback, or the container, on Redis's own host."""
     return _address(plan["redis"], from_host)
 
 
 def _address(part: dict[str, Any], from_host: str) -> str:
-    if part["host"] == from_host and LOOPBACK in part["listen"]:
-        return LOOPBACK
-    return str(part["address"])
+    return str(part["listen"][0] if part["host"] == from_host else part["address"])
 
 
 def is_state_host(plan: Plan, host: str) -> bool:

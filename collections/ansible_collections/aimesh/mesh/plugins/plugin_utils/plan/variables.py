@@ -17,6 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import (
     MapOf,
     Number,
     OneOf,
+    PrivateSubnet,
     Regex,
     Scalar,
     Text,
@@ -224,8 +225,8 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_platform",
-        Choice(("process", "systemd")),
-        "What runs the mesh: local processes on this machine, or systemd on VMs.",
+        Choice(("process", "systemd", "compose")),
+        "What runs the mesh: local processes on this machine, systemd on VMs, or Docker Compose.",
         "systemd",
         "systemd",
     ),
@@ -284,7 +285,8 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "mesh_os",
         Choice(("debian-13", "debian-12")),
-        "Operating system of the host; preflight refuses a host that differs (platform systemd).",
+        "Operating system of the host; preflight refuses a host that differs. Container images are of the same release "
+        "of Debian (platforms systemd and compose).",
         "debian-13",
         "debian-13",
         group="Hosts",
@@ -293,7 +295,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "mesh_arch",
         Choice(("x86_64", "aarch64")),
-        "Processor architecture of the host (platform systemd).",
+        "Processor architecture of the host (platforms systemd and compose).",
         "x86_64",
         "x86_64",
         group="Hosts",
@@ -307,6 +309,25 @@ VARIABLES: tuple[Variable, ...] = (
         default_text="ansible_host; 127.0.0.1 on platform process",
         group="Hosts",
         scope="host",
+    ),
+    Variable(
+        "mesh_container_subnet",
+        PrivateSubnet(),
+        "Network of the containers on the host; no host of the mesh may have an address in it (platform compose).",
+        "10.201.7.0/24",
+        "172.29.64.0/24",
+        group="Hosts",
+        scope="host",
+    ),
+    Variable(
+        "mesh_image_registry",
+        Text(
+            "a registry with an optional port and path, as registry.example:5000/mesh",
+            r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[a-z0-9]+([._-][a-z0-9]+)*)*",
+        ),
+        "Registry that hosts pull the container images from, by digest (platform compose).",
+        "registry.acme.example/mesh",
+        default_text="none: the controller sends the images",
     ),
     Variable(
         "mesh_services",
