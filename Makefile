@@ -10,8 +10,8 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev venv-app release deploy verify status destroy lint docs test test-unit test-app test-local test-vm \
-        test-needs test-browser screenshots acceptance bench-app clean
+.PHONY: help venv venv-dev venv-app release images deploy verify status destroy lint docs test test-unit test-app \
+        test-local test-vm test-needs test-browser screenshots acceptance bench-app clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ venv-app:
 
 release: venv  ## Build dist/<version>+<content8>/, what a deploy installs
 	@$(BIN)/python tools/release.py
+
+images: release  ## Build the container images of the release on BASE=<a slim Debian image>; REGISTRY=… pushes them
+	@$(BIN)/python tools/images.py --base '$(BASE)' --push '$(REGISTRY)'
 
 deploy: release  ## Deploy inventories/local (or SITE=…), verify it, print the URLs
 	@$(BIN)/ansible-playbook site.yml -i inventories/$(SITE) $(ARGS)

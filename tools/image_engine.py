@@ -64,7 +64,7 @@ class Engine:
 
     def push(self, tag: str, registry: str) -> str:
         """Push to a registry; the digest under which it is there."""
-        name = f"{registry.rstrip('/')}/{tag.removeprefix('aimesh/')}"
+        name = f"{registry.rstrip('/')}/{tag}"
         self.tag(tag, name)
         found = DIGEST.search(_docker("image", "push", name, timeout_s=1800))
         if found is None:
@@ -91,6 +91,8 @@ def _docker(*arguments: str, timeout_s: float = 120, check: bool = True) -> str:
         return done.stdout
     if not check and "No such image" in done.stderr:
         return ""
-    lines = [line for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line] or ["it printed nothing"]
+    lines = [line for line in (done.stderr.strip() or done.stdout.strip()).splitlines() if line] or [
+        "it printed nothing"
+    ]
     apt = [line for line in done.stdout.splitlines() + lines if line.startswith("E: ")]
     raise ImageError(f"`docker {' '.join(arguments[:2])}` failed: {(apt or lines)[-1].strip()}")

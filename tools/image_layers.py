@@ -15,7 +15,7 @@ from image_engine import Engine, ImageError
 
 
 class LayerCache:
-    """A folder with `<hex>.tar.gz` for layers (hex of the layer's diff id) and `<hex>.json` for image configurations."""
+    """A folder with `<hex>.tar.gz` for layers (hex of the diff id) and `<hex>.json` for configurations."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

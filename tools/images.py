@@ -4,7 +4,7 @@
 
 IMAGE is a slim Debian of a supported suite that the Docker Engine of this machine has, or can pull by digest, e.g.
 `debian@sha256:…`. An image whose recipe, base and inputs have not changed is not built again: its tag carries their
-content. The folder gets each layer once, whatever the number of images that share it; `release.json` gets a row for each
+content. The folder gets each layer once, whatever the number of images that share it; `release.json` gets a row per
 image: tag, id, base, versions of the packages, and the layers with their SHA-256.
 """
 
@@ -90,7 +90,7 @@ def find_base(engine: Engine, name: str) -> Base:
 
 
 def recipes(base: Base, folder: Path, release: dict[str, Any]) -> list[Recipe]:
-    """The images of a release, without the common base. Raises ImageError when it lacks wheels for the base's Python."""
+    """The images of a release, without the common base. Raises ImageError when it has no wheels for the base."""
     arguments = {"POSTGRESQL": base.postgresql}
     key = next((key for key in release["wheels"] if key.startswith(f"{base.python}-")), None)
     if key is None:
@@ -201,7 +201,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build the container images of a release.")
     parser.add_argument("--base", default="", help="a slim Debian image; by digest where images are pulled")
     parser.add_argument("--release", type=Path, help="folder of the release, by default the one built last")
-    parser.add_argument("--push", default="", metavar="REGISTRY", help="push to this registry, e.g. registry.example/mesh")
+    parser.add_argument(
+        "--push", default="", metavar="REGISTRY", help="push to this registry, e.g. registry.example/mesh"
+    )
     options = parser.parse_args()
     try:
         if not options.base:
