@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import common_directories
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import app, cache, data, edge
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
-    PRESET,
-    common_directories,
-    preset,
-)
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import PRESET, preset
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState, Rollout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 

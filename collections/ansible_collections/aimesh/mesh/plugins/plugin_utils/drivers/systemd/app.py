@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import (
-    TOKEN_SUBJECTS,
-    TOKENS,
-    Locations,
     command_script,
     credential_names,
     migration_environment,
@@ -17,16 +13,27 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environmen
     service_credentials,
     service_environment,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_files import (
+    credential_file,
+    documents,
+    loaded_documents,
+    locations,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import (
+    COMMAND,
     READY_S,
-    USER,
+    STOP_MARGIN_S,
     config,
-    quoted,
+    credential_path,
     reachable,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
+    USER,
+    quoted,
     unit_file,
     unit_path,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import (
     Directory,
     File,
@@ -45,19 +52,6 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
 )
 
 MIGRATE = "aimesh-migrate"
-COMMAND = "/usr/local/sbin/aimesh"
-"""The mesh's own command, for operators on the first app host."""
-STOP_MARGIN_S = 5
-"""A unit is killed this long after its drain should have ended."""
-
-TOKENS_TEMPLATE = """\
-[
-{% for subject in vars.subjects %}
-  {"subject": "{{ subject }}", "role": "{{ subject }}", "sha256": "{{ secrets[subject ~ '_token'] | sha256 }}"}\
-{{ '' if loop.last else ',' }}
-{% endfor %}
-]
-"""
 
 
 def render(plan: Plan, host: str) -> Part:
@@ -66,7 +60,7 @@ def render(plan: Plan, host: str) -> Part:
     credentials = {name for each in instances for name in credential_names(service_credentials(plan, each["service"]))}
     if migrates:
         credentials |= {"db_owner_password", *credential_names(operator_credentials(plan))}
-    files = [*(_credential(plan, name) for name in sorted(credentials)), *_documents(plan)]
+    files = [*(credential_file(plan, name) for name in sorted(credentials)), *documents(plan)]
     units = []
     if migrates:
         files += [_migrate_file(plan, host), _command(plan, host)]
@@ -108,38 +102,8 @@ def render_migration(plan: Plan) -> Slot:
     return Slot("", "", "", files=(_migrate_file(plan, host),), unit=_migrate_unit(plan))
 
 
-def _credential_path(plan: Plan, name: str) -> str:
-    return config(plan, "credentials", name)
-
-
-def _credential(plan: Plan, name: str) -> File:
-    path = _credential_path(plan, name)
-    if name == TOKENS:
-        secrets = tuple(f"{subject}_token" for subject in TOKEN_SUBJECTS)
-        return File(path, inline=TOKENS_TEMPLATE, vars={"subjects": TOKEN_SUBJECTS}, secrets=secrets, mode="0600")
-    return File(path, inline=f"{{{{ secrets.{name} }}}}", secrets=(name,), mode="0600")
-
-
-def _documents(plan: Plan) -> list[File]:
-    where = _locations(plan, _in_unit)
-    return [
-        File(where.policy, inline="{{ plan.policy | to_json(2) }}\n"),
-        File(where.peers, inline="{{ plan.federation.peers | to_json(2) }}\n"),
-        File(where.mcp_servers, inline="{{ plan.registry.mcp_servers | to_json(2) }}\n"),
-    ]
-
-
-def _locations(plan: Plan, credential: Callable[[str], str]) -> Locations:
-    return Locations(
-        credential,
-        policy=config(plan, "policy.json"),
-        peers=config(plan, "peers.json"),
-        mcp_servers=config(plan, "mcp_registry.json"),
-    )
-
-
 def _command(plan: Plan, host: str) -> File:
-    where = _locations(plan, lambda name: _credential_path(plan, name))
+    where = locations(plan, lambda name: credential_path(plan, name))
     return File(COMMAND, text=command_script(_program(plan), operator_environment(plan, host, where)), mode="0755")
 
 
@@ -167,7 +131,7 @@ def _unit_values(plan: Plan, environment: dict[str, str], credentials: list[str]
         "user": USER,
         "command": f"{_program(plan)} {command}",
         "environment": _assignments(environment),
-        "credentials": [(name, _credential_path(plan, name)) for name in sorted(credentials)],
+        "credentials": [(name, credential_path(plan, name)) for name in sorted(credentials)],
     }
 
 
@@ -175,7 +139,7 @@ def _instance_file(plan: Plan, instance: dict[str, Any]) -> File:
     service = plan["services"][instance["service"]]
     values = _unit_values(
         plan,
-        service_environment(plan, instance, _locations(plan, _in_unit)),
+        service_environment(plan, instance, locations(plan, _in_unit)),
         credential_names(service_credentials(plan, instance["service"])),
         instance["service"],
     )
@@ -190,11 +154,8 @@ def _instance_file(plan: Plan, instance: dict[str, Any]) -> File:
 
 def _instance_unit(plan: Plan, instance: dict[str, Any]) -> Unit:
     credentials = credential_names(service_credentials(plan, instance["service"]))
-    where = _locations(plan, _in_unit)
-    documents = {"policy": where.policy, "federation": where.peers, "registry": where.mcp_servers}
-    loaded = [_credential_path(plan, name) for name in sorted(credentials)]
-    if instance["service"] in documents:
-        loaded.append(documents[instance["service"]])
+    loaded = [credential_path(plan, name) for name in sorted(credentials)]
+    loaded += loaded_documents(plan, instance["service"])
     release = plan["release"]["id"]
     return Unit(
         name=instance["unit"],
@@ -218,7 +179,7 @@ def _migrate_file(plan: Plan, host: str) -> File:
 def _migrate_unit(plan: Plan) -> Unit:
     return Unit(
         name=MIGRATE,
-        files=(unit_path(MIGRATE), _credential_path(plan, "db_owner_password")),
+        files=(unit_path(MIGRATE), credential_path(plan, "db_owner_password")),
         release=plan["release"]["id"],
         oneshot=True,
     )

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import redis_rights
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
-    READY_S,
-    config,
-    reachable,
-    unit_file,
-    unit_path,
-)
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import READY_S, config, reachable
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import unit_file, unit_path
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, File, Readiness, Unit
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 

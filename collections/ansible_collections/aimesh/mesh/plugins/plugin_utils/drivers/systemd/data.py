@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import login_secret
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Login, PostgresqlCluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import (
-    READY_S,
-    config,
-    reachable,
-    unit_file,
-    unit_path,
-)
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.edge_fronts import fronts
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import READY_S, config, reachable
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import unit_file, unit_path
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, File, Readiness, Unit
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
-    LOOPBACK,
-    Plan,
-    endpoints_on,
-    instances_of,
-)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, endpoints_on
 
 UNIT = "aimesh-haproxy"
 RUNTIME = "aimesh/haproxy"
@@ -25,32 +16,14 @@ SOCKET = f"/run/{RUNTIME}/admin.sock"
 
 
 def render(plan: Plan, host: str) -> Part:
-    endpoints = endpoints_on(plan, host)
     conf = config_path(plan)
-    values = {
-        "socket": SOCKET,
-        "fronts": [
-            {
-                "service": each["service"],
-                "bind": f"{each['bind']}:{each['port']}",
-                "public": each["exposure"] == "edge",
-                "servers": [
-                    {
-                        "name": f"{instance['host']}-{instance['slot']}",
-                        "address": f"{_address(plan, instance, host)}:{instance['port']}",
-                    }
-                    for instance in instances_of(plan, each["service"])
-                ],
-            }
-            for each in endpoints
-        ],
-    }
+    values = {"socket": SOCKET, "fronts": fronts(plan, host)}
     unit_values = {
         "conf": conf,
         "runtime": RUNTIME,
         "description": f"Edge of the agent mesh {plan['mesh']['name']}",
     }
-    first = endpoints[0]
+    first = endpoints_on(plan, host)[0]
     return Part(
         packages=("haproxy",),
         distribution_units=("haproxy.service",),
@@ -82,10 +55,3 @@ def render(plan: Plan, host: str) -> Part:
 
 def config_path(plan: Plan) -> str:
     return config(plan, "haproxy", "haproxy.cfg")
-
-
-def _address(plan: Plan, instance: dict[str, str], host: str) -> str:
-    """Where HAProxy on `host` reaches an instance."""
-    if instance["host"] == host or instance["bind"] == LOOPBACK:
-        return reachable(instance["bind"])
-    return str(plan["hosts"][instance["host"]]["address"])

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, File
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import ANY_ADDRESS, LOOPBACK, Plan
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File
 
 UNITS = "/etc/systemd/system"
 PRESET = "/etc/systemd/system-preset/10-aimesh.preset"
 USER = "aimesh"
-READY_S = 180
-"""How long a unit may take to become ready on a busy machine; one that keeps crashing is given up on at once."""
-
-
-def config(plan: Plan, *names: str) -> str:
-    """A path below the mesh's configuration directory."""
-    return "/".join((str(plan["mesh"]["paths"]["config"]), *names))
 
 
 def unit_path(name: str) -> str:
@@ -35,19 +27,6 @@ def preset(units: tuple[str, ...]) -> File:
     """
     lines = ["# The mesh runs these programs under units of its own.", *(f"disable {unit}" for unit in units)]
     return File(path=PRESET, text="\n".join(lines) + "\n")
-
-
-def common_directories(plan: Plan) -> tuple[Directory, ...]:
-    """What every host has; the state outlives a removal that keeps data."""
-    return (
-        Directory(plan["mesh"]["paths"]["state"], mode="0700", keep=True),
-        Directory(plan["mesh"]["paths"]["config"]),
-    )
-
-
-def reachable(bind: str) -> str:
-    """The address by which the host itself reaches a listener."""
-    return LOOPBACK if bind == ANY_ADDRESS else bind
 
 
 def quoted(text: str) -> str:

@@ -8,6 +8,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import (
     Directory,
     File,
     Group,
+    Image,
     PostgresqlCluster,
     Release,
     Unit,
@@ -26,5 +27,6 @@ class Part:
     directories: tuple[Directory, ...] = ()
     files: tuple[File, ...] = ()
     release: Release | None = None
+    images: tuple[Image, ...] = ()
     postgresql: PostgresqlCluster | None = None
     units: tuple[Unit, ...] = ()
