@@ -1,0 +1,97 @@
+"""Controller half of `aimesh.mesh.traffic`: which host has the job, and everything about it that the plan knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
+    Plan,
+    PlanError,
+    endpoint_url,
+    hosts_with_role,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identity
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
+
+CREDENTIAL = "verify_token"
+
+
+class ActionModule(SliceAction):
+    module = "aimesh.mesh.traffic"
+    options = frozenset({"verb", "traffic_id", "phase", "release", "baseline_s", "after_s", "lifetime_s"})
+
+    def module_args(self, part: Slice) -> dict[str, Any] | None:
+        given = {name: self._task.args[name] for name in self.options if name in self._task.args}
+        verb = str(given.get("verb", ""))
+        given["traffic_id"] = str(given.get("traffic_id") or run_identity().run_id)
+        if not wanted(part.plan) or part.host != worker(part.plan, verb):
+            return None
+        settings = part.plan.get("rollout", {})
+        if verb == "start":
+            given |= load_of(part.plan, part.host)
+            if part.plan["mesh"]["auth"] == "on":
+                given["token"] = part.secret_values([CREDENTIAL]).get(CREDENTIAL)
+        elif verb == "mark":
+            given["release"] = str(given.get("release") or part.plan["release"]["id"])
+        elif verb == "keep":
+            return self._kept(part, given)
+        if "p99_factor" in settings:
+            given["p99_factor"] = settings["p99_factor"]
+        return given
+
+    def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        result = super().perform(part, args)
+        if args["verb"] == "stop" and "proof" in result:
+            copy = self._copy(part, args["traffic_id"])
+            copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_json(str(copy), result["proof"])
+            self._display.display(f"Load during the rollout: {result['sentence']}")
+        return result
+
+    def _kept(self, part: Slice, given: dict[str, Any]) -> dict[str, Any] | None:
+        """The proof out of the controller's copy; None where the generator itself has put it into the state home."""
+        if worker(part.plan, "stop") == part.host:
+            return None
+        copy = self._copy(part, given["traffic_id"])
+        try:
+            proof = read_json(str(copy))
+        except StateFileError as error:
+            raise SliceError(str(error)) from None
+        if proof is None:
+            raise SliceError(f"There is no proof {copy}; stop the load first.")
+        return given | {"proof": proof}
+
+    def _copy(self, part: Slice, traffic_id: str) -> Path:
+        return self._plan_path(part.repository).parent / "rollouts" / f"{traffic_id}.traffic.json"
+
+
+def wanted(plan: Plan) -> bool:
+    """Whether rollouts of this mesh run under load: its switch is `mesh_update.traffic`."""
+    return bool(plan.get("rollout", {}).get("traffic", True))
+
+
+def worker(plan: Plan, verb: str) -> str:
+    """The host that has the job: the first edge host; the state host for `keep`; empty where there is no edge."""
+    if verb == "keep":
+        return str(plan["mesh"]["state_home"]["host"])
+    return next(iter(hosts_with_role(plan, "edge")), "")
+
+
+def load_of(plan: Plan, host: str) -> dict[str, Any]:
+    """Endpoints as the host sees them, rate, namespace, and whether the load may write."""
+    endpoints = {}
+    for service in plan["services"]:
+        try:
+            endpoints[service] = endpoint_url(plan, service, host)
+        except PlanError:
+            continue  # a service without replicas has no endpoint
+    rate = plan.get("rollout", {}).get("requests_per_second", 20)
+    verify = plan["verify"]
+    return {
+        "endpoints": endpoints,
+        "requests_per_second": float(rate),
+        "namespace": verify["namespace"],
+        "writes": bool(verify["writes"]),
+    }

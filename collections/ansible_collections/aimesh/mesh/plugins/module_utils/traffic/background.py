@@ -1,0 +1,219 @@
+"""The generator as a process of its own that outlives the module call: its files, its start, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import stat_of
+
+from .generator import Generator, Observed
+from .ledger import Ledger, read_entries
+from .proof import Marks, prove
+from .settings import Settings, TrafficError
+
+FOLDER = "rollouts"
+SUFFIX = ".load"
+KEPT_FOLDERS = 3
+POLL_S = 0.1
+END_S = 90.0
+"""In-flight requests, events still on their way, comparison and removal: each bounded by itself, all within this."""
+
+
+@dataclass(frozen=True)
+class LoadFiles:
+    """`<state>/rollouts/<id>.load/`: ledger, marks, process. The proof lies beside it as `<id>.traffic.json`."""
+
+    state_dir: str
+    traffic_id: str
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.state_dir, FOLDER, f"{self.traffic_id}{SUFFIX}")
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.jsonl"
+
+    @property
+    def control(self) -> Path:
+        return self.folder / "marks.jsonl"
+
+    @property
+    def process(self) -> Path:
+        return self.folder / "process.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "generator.log"
+
+    @property
+    def proof(self) -> Path:
+        return Path(self.state_dir, FOLDER, f"{self.traffic_id}.traffic.json")
+
+    def make(self) -> None:
+        for folder in (self.folder.parent, self.folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def say(self, word: str, **more: Any) -> None:
+        """A word of the run to its generator: `during`, `after` or `stop`, with the time."""
+        line = json.dumps({"word": word, "t": time.time(), **more}) + "\n"
+        descriptor = os.open(self.control, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+    def words(self) -> list[dict[str, Any]]:
+        try:
+            text = self.control.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+    def marks(self) -> Marks:
+        """The first `during` counts, and the last `after`."""
+        words = self.words()
+        during = next((word["t"] for word in words if word["word"] == "during"), None)
+        after = next((word for word in reversed(words) if word["word"] == "after"), None)
+        return Marks(during, after["t"] if after else None, str(after.get("release") or "") if after else "")
+
+    def running(self) -> bool:
+        record = read_json(str(self.process))
+        if not isinstance(record, dict):
+            return False
+        stat = stat_of(int(record["pid"]))
+        return stat is not None and stat.state != "Z" and stat.start_ticks == record["start_ticks"]
+
+    def wait_until_ended(self) -> bool:
+        return wait_for(lambda: not self.running(), END_S)
+
+
+def others(state_dir: str, traffic_id: str) -> list[LoadFiles]:
+    """Loads of other runs, the oldest first."""
+    folders = sorted(Path(state_dir, FOLDER).glob(f"*{SUFFIX}"), key=lambda folder: folder.stat().st_mtime)
+    files = [LoadFiles(state_dir, folder.name.removesuffix(SUFFIX)) for folder in folders]
+    return [each for each in files if each.traffic_id != traffic_id]
+
+
+def clear_away(state_dir: str, traffic_id: str) -> list[str]:
+    """Ends what runs of other runs, keeps their last ledgers for whoever looks into them; returns the ids ended."""
+    ended = []
+    found = others(state_dir, traffic_id)
+    for files in found:
+        if files.running():
+            files.say("stop")
+            files.wait_until_ended()
+            ended.append(files.traffic_id)
+    for files in found[: max(0, len(found) - KEPT_FOLDERS)]:
+        shutil.rmtree(files.folder)
+    return ended
+
+
+def wait_for(reached: Callable[[], bool], limit_s: float) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + limit_s
+    while not reached():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def launch(files: LoadFiles, settings: Settings, p99_factor: float) -> None:
+    """Starts the generator as a process that belongs to nobody. Raises TrafficError when it does not come up."""
+    files.make()
+    for old in (files.ledger, files.control, files.process, files.proof, files.log):
+        old.unlink(missing_ok=True)
+    files.say("start")
+    child = os.fork()
+    if child == 0:
+        _leave_parent(lambda: _body(files, settings, p99_factor), files.log)
+    os.waitpid(child, 0)
+    if not wait_for(lambda: files.running() or files.proof.exists(), 10.0):
+        raise TrafficError(f"The load generator did not start; see {files.log}.")
+
+
+def _leave_parent(body: Callable[[], None], log: Path) -> None:
+    """In the child: a session of its own, no file of the parent's, one more fork so that init is the parent."""
+    code = 1
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(nothing, standard)
+        # The parent's host lock is among them.
+        os.closerange(3, 65536)
+        os.chdir("/")
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        body()
+        code = 0
+    except BaseException:
+        with contextlib.suppress(OSError), os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
+            stream.write(traceback.format_exc())
+    finally:
+        # Exit handlers and buffers belong to the parent.
+        os._exit(code)
+
+
+def _body(files: LoadFiles, settings: Settings, p99_factor: float) -> None:
+    pid = os.getpid()
+    stat = stat_of(pid)
+    write_json(str(files.process), {"pid": pid, "start_ticks": stat.start_ticks if stat else 0})
+    word = _Word(files)
+    ledger = Ledger(files.ledger)
+    observed = asyncio.run(Generator(settings, ledger, word.stop, word.last).run())
+    ledger.close()
+    write_proof(files, observed, p99_factor)
+
+
+class _Word:
+    """What the run said last, read again when the file has grown."""
+
+    def __init__(self, files: LoadFiles) -> None:
+        self._files = files
+        self._size = -1
+        self._words: list[dict[str, Any]] = []
+
+    def _look(self) -> None:
+        size = self._files.control.stat().st_size
+        if size != self._size:
+            self._words, self._size = self._files.words(), size
+
+    def stop(self) -> bool:
+        self._look()
+        return any(word["word"] == "stop" for word in self._words)
+
+    def last(self) -> float:
+        return float(self._words[-1]["t"]) if self._words else 0.0
+
+
+def write_proof(files: LoadFiles, observed: Observed | None, p99_factor: float) -> dict[str, Any]:
+    proof = prove(files.traffic_id, list(read_entries(files.ledger)), files.marks(), observed, p99_factor)
+    write_json(str(files.proof), proof)
+    return proof
+
+
+def finish(files: LoadFiles, p99_factor: float) -> dict[str, Any]:
+    """The proof, once the generator has ended; made from the ledger alone when it died. Raises TrafficError."""
+    if not files.folder.is_dir():
+        raise TrafficError(f"No load was started for the rollout {files.traffic_id} here; start it first.")
+    if files.running():
+        files.say("stop")
+        if not files.wait_until_ended():
+            raise TrafficError(f"The load generator did not end within {END_S:.0f} s; see {files.folder}.")
+    proof = read_json(str(files.proof))
+    return dict(proof) if isinstance(proof, dict) else write_proof(files, None, p99_factor)

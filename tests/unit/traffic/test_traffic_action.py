@@ -1,0 +1,48 @@
+"""What the controller gives the load: the host that has the job, endpoints as it sees them, the rate of the plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aimesh.mesh.plugins.action.traffic import load_of, wanted, worker
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+
+
+@pytest.fixture
+def plan() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((FIXTURES / "plan_small.json").read_text(encoding="utf-8"))
+    return document
+
+
+def test_the_first_edge_host_sends_and_the_state_host_keeps(plan: dict[str, Any]) -> None:
+    plan["hosts"] = {name: plan["hosts"]["vm1"] | {"roles": roles} for name, roles in {
+        "db": ["data", "cache"], "front1": ["edge"], "front2": ["edge", "app"],
+    }.items()}  # fmt: skip
+    plan["mesh"]["state_home"]["host"] = "db"
+    assert [worker(plan, verb) for verb in ("start", "mark", "stop", "keep")] == ["front1"] * 3 + ["db"]
+
+
+def test_endpoints_are_those_that_the_host_itself_sees(plan: dict[str, Any]) -> None:
+    load = load_of(plan, "vm1")
+    assert load["endpoints"]["api-gateway"] == "http://127.0.0.1:3000"
+    assert set(load["endpoints"]) == set(plan["services"])
+    assert load["namespace"] == "aimesh-verify"
+
+
+def test_a_service_without_an_endpoint_is_left_out(plan: dict[str, Any]) -> None:
+    plan["endpoints"] = [each for each in plan["endpoints"] if each["service"] != "federation"]
+    assert "federation" not in load_of(plan, "vm1")["endpoints"]
+
+
+def test_rate_switch_and_writes_come_from_the_plan(plan: dict[str, Any]) -> None:
+    plan["rollout"] = {"traffic": False, "requests_per_second": 7}
+    plan["verify"]["writes"] = False
+    assert not wanted(plan)
+    load = load_of(plan, "vm1")
+    assert (load["requests_per_second"], load["writes"]) == (7.0, False)
+    plan["rollout"]["traffic"] = True
+    assert wanted(plan)
