@@ -143,7 +143,20 @@ def _probe_tcp(address: tuple[str, int], timeout_s: float) -> tuple[bool, str]:
         return False, (error.strerror or str(error)).lower()
 
 
+def answered_version(url: str, timeout_s: float = ATTEMPT_TIMEOUT_S) -> str | None:
+    """The JSON `version` in the answer at `url`, whatever its status; None when there is no such answer."""
+    answer = _get(url, timeout_s)
+    found = None if isinstance(answer, str) else _document(answer[1]).get("version")
+    return str(found) if found else None
+
+
 def _probe_http(url: str, version: str | None, timeout_s: float) -> tuple[bool, str]:
+    answer = _get(url, timeout_s)
+    return (False, answer) if isinstance(answer, str) else judge_answer(*answer, version)
+
+
+def _get(url: str, timeout_s: float) -> tuple[int, bytes] | str:
+    """(status, body), or in words why there is no answer."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=timeout_s)
@@ -151,16 +164,15 @@ def _probe_http(url: str, version: str | None, timeout_s: float) -> tuple[bool, 
     try:
         connection.request("GET", target, headers={"Connection": "close", "Accept": "application/json"})
         response = connection.getresponse()
-        status, body = response.status, response.read(BODY_LIMIT)
+        return response.status, response.read(BODY_LIMIT)
     except TimeoutError:
-        return False, f"no answer within {timeout_s:.1f} s"
+        return f"no answer within {timeout_s:.1f} s"
     except OSError as error:
-        return False, (error.strerror or str(error)).lower()
+        return (error.strerror or str(error)).lower()
     except http.client.HTTPException as error:
-        return False, f"not an HTTP answer ({type(error).__name__})"
+        return f"not an HTTP answer ({type(error).__name__})"
     finally:
         connection.close()
-    return judge_answer(status, body, version)
 
 
 def judge_answer(status: int, body: bytes, version: str | None) -> tuple[bool, str]:

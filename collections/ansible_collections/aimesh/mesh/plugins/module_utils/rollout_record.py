@@ -75,7 +75,7 @@ def add_step(state_dir: str, header: Mapping[str, Any], step: Mapping[str, Any])
 
 
 def end(state_dir: str, rollout: str, status: str, message: str = "") -> bool:
-    """Note how the rollout ended: `done` closes it, `failed` and `interrupted` leave it open. False: not the open one."""
+    """Note how it ended: `done` closes it, `failed` and `interrupted` leave it open. Whether it is the open one."""
     record = read_open(state_dir)
     if record is None or record["id"] != rollout:
         return False
