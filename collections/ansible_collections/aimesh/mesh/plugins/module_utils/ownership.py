@@ -45,17 +45,20 @@ class Ownership:
 
 
 def resolve_ownership(path: str, owner: str, group: str, mode: str, *, predict: bool) -> Ownership:
-    """Look the names up. An account that does not exist is an error, or `unknown` when `predict` (check mode)."""
+    """Look the names up; digits are an id of their own, as a container's account has it.
+
+    An account that does not exist is an error, or `unknown` when `predict` (check mode).
+    """
     unknown = []
     uid = gid = -1
     if owner:
         try:
-            uid = pwd.getpwnam(owner).pw_uid
+            uid = int(owner) if owner.isdecimal() else pwd.getpwnam(owner).pw_uid
         except KeyError:
             unknown.append(f"user {owner}")
     if group:
         try:
-            gid = grp.getgrnam(group).gr_gid
+            gid = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
         except KeyError:
             unknown.append(f"group {group}")
     if unknown and not predict:

@@ -148,7 +148,7 @@ def _tuning(
     tuned = dict(profile.postgresql["settings"])
     tuned["max_connections"] = str(max(int(tuned["max_connections"]), needed))
     for name in sorted(own):
-        if name in MEMORY_SETTINGS and _kilobytes(own[name]) is None:
+        if name in MEMORY_SETTINGS and kilobytes(own[name]) is None:
             problems.wrong(
                 f"{path}.{name}",
                 own[name],
@@ -166,7 +166,7 @@ def _tuning(
                 "raise it, or lower mesh_services.<service>.db_pool.max",
             )
     half = profile.minima["memory_mb"] * 512
-    buffers = _kilobytes(own.get("shared_buffers", "0kB"))
+    buffers = kilobytes(own.get("shared_buffers", "0kB"))
     if buffers is not None and buffers > half:
         problems.wrong(
             f"{path}.shared_buffers",
@@ -177,6 +177,7 @@ def _tuning(
     return tuned | FIXED_SETTINGS | {name: own[name] for name in sorted(own)}
 
 
-def _kilobytes(text: str) -> int | None:
+def kilobytes(text: str) -> int | None:
+    """A PostgreSQL setting of memory, as `16MB`, in kB; None for what is none."""
     match = re.fullmatch(r"(\d+)\s?(kB|MB|GB|TB)", text)
     return int(match[1]) * UNITS_IN_KB[match[2]] if match else None

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import redis_rights
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import READY_S, config, reachable
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.redis_files import memory_mb, redis_files
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import unit_file, unit_path
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, File, Readiness, Unit
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, Readiness, Unit
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 UNIT = "aimesh-redis"
 GROUP = "redis"
-MEMORY_FACTOR = 2
-"""Rewriting the append-only file forks: the child may touch as many pages as the parent holds."""
-MEMORY_MARGIN_MB = 64
 
 
 def render(plan: Plan, _host: str) -> Part:
     redis = plan["redis"]
-    conf, acl = config(plan, "redis", "redis.conf"), config(plan, "redis", "users.acl")
+    conf, acl = redis_files(plan, bind=redis["listen"], supervised="systemd", group=GROUP)
     values = {
-        "conf": conf,
+        "conf": conf.path,
         "description": f"Redis of the agent mesh {plan['mesh']['name']}",
         "data_dir": redis["data_dir"],
-        "memory_mb": redis["maxmemory_mb"] * MEMORY_FACTOR + MEMORY_MARGIN_MB,
+        "memory_mb": memory_mb(plan),
     }
     return Part(
         packages=("redis-server",),
@@ -33,21 +30,14 @@ def render(plan: Plan, _host: str) -> Part:
             Directory(redis["data_dir"], owner="redis", group=GROUP, mode="0750", keep=True),
         ),
         files=(
-            File(conf, template="redis.conf.j2", vars={"acl": acl}, group=GROUP, mode="0640"),
-            File(
-                acl,
-                template="users.acl.j2",
-                vars={"rights": redis_rights(plan)},
-                secrets=("redis_password",),
-                group=GROUP,
-                mode="0640",
-            ),
+            conf,
+            acl,
             unit_file(UNIT, "redis.service.j2", values),
         ),
         units=(
             Unit(
                 name=UNIT,
-                files=(unit_path(UNIT), conf, acl),
+                files=(unit_path(UNIT), conf.path, acl.path),
                 ready=Readiness(tcp=(reachable(redis["listen"][0]), redis["port"]), timeout_s=READY_S),
             ),
         ),

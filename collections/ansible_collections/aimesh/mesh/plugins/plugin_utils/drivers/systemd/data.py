@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import login_secret
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Login, PostgresqlCluster
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.postgresql_cluster import cluster
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 SOCKETS = "/var/run/postgresql"
@@ -13,28 +13,18 @@ CREATECLUSTER = "/etc/postgresql-common/createcluster.d/aimesh.conf"
 
 def render(plan: Plan, _host: str) -> Part:
     database = plan["postgresql"]
-    version, cluster = database["version"], database["cluster"]
+    version, name = database["version"], database["cluster"]
     return Part(
         packages=(f"postgresql-{version}",),
         package_files=(File(CREATECLUSTER, text="create_main_cluster = false\n"),),
-        postgresql=PostgresqlCluster(
+        postgresql=cluster(
+            plan,
             manager="debian",
-            version=version,
-            name=cluster,
-            port=database["port"],
             data_dir=database["data_dir"],
             bin_dir=f"/usr/lib/postgresql/{version}/bin",
             run_as="postgres",
             socket_dir=SOCKETS,
-            listen=tuple(database["listen"]),
-            allow=tuple(database["allow"]),
-            settings=dict(database["settings"]),
-            database=database["database"],
-            owner=Login(database["owner"], "db_owner_password"),
-            logins=tuple(
-                Login(name, login_secret(name), member_of=(database["owner"],)) for name in database["logins"]
-            ),
-            unit=f"postgresql@{version}-{cluster}",
+            unit=f"postgresql@{version}-{name}",
         ),
     )
 
