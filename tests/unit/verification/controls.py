@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from control_kit import Control
 from controls_host import CONTROLS as OF_HOSTS
+from controls_rollout import CONTROLS as OF_ROLLOUTS
 from controls_service import CONTROLS as OF_SERVICES
 from controls_store import CONTROLS as OF_STORES
 
-CONTROLS: list[Control] = [*OF_SERVICES, *OF_HOSTS, *OF_STORES]
+CONTROLS: list[Control] = [*OF_SERVICES, *OF_HOSTS, *OF_STORES, *OF_ROLLOUTS]

@@ -91,6 +91,21 @@ class HealthyMesh:
         units = {unit: {"fingerprint": "sha256:" + "0" * 64, "recorded_at": STARTED} for unit in self.units[host]}
         return {"applied_plan": self.plan, "units": units}
 
+    def _rollouts(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
+        release = self.plan["release"]["id"]
+        last = {"id": "0123456789abcdef", "verb": "update", "from": "0.9.0+00000000", "to": release, "status": "done"}
+        phases = {"before": 10.0, "during": 12.0, "after": 10.0}
+        row = {"first": STARTED, "last": STARTED + 1, "count": 20}
+        versions = [row | {"version": version} for version in (last["from"], release)]
+        proof = {
+            "schema": 1, "rollout": last["id"], "release": release, "verdict": "pass", "reasons": [], "sent": 2000,
+            "failed": 0, "duplicated": 0, "lost": 0, "never_sent": 0, "missed_events": 0, "reconnects": 3,
+            "versions_in_order": True, "versions": dict.fromkeys(self.plan["services"], versions),
+            "p50_ms": phases, "p99_ms": phases, "p99_factor": 2.0, "p99_ratio": 1.2, "failures": [],
+            "by_kind": {"health": {"sent": 600, "failed": 0, "not_offered": 0, "p50_ms": phases, "p99_ms": phases}},
+        }  # fmt: skip
+        return {"open": None, "last": last | {"started": STARTED, "finished": STARTED + 60}, "proof": proof}
+
     def _service_of(self, port: int) -> str:
         parts = [*self.plan["instances"], *self.plan["endpoints"]]
         return next(str(part["service"]) for part in parts if part["port"] == port)

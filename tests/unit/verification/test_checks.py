@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from control_kit import Control, unit
+from control_kit import Control, answer_of, unit
 from controls import CONTROLS
 from healthy import judge, plan_of
 from vocabulary.check import CATALOGUE
@@ -66,6 +66,17 @@ def test_a_site_that_forbids_writes_is_not_written_to_and_not_called_proven() ->
 def test_a_restart_of_last_week_is_history() -> None:
     results = judge(plan_of("small"), unit("aimesh-registry@a", NRestarts="1"))
     assert {result["status"] for result in results} == {"pass", "not_applicable"}
+
+
+@pytest.mark.parametrize(
+    ("gone", "says"), [({"last": None, "proof": None}, "yet"), ({"proof": None}, "ran without load")]
+)
+def test_a_mesh_that_was_never_updated_under_load_has_no_rollout_to_prove(gone: dict[str, Any], says: str) -> None:
+    results = judge(plan_of("small"), answer_of("rollouts", lambda seen: seen.update(gone)))
+    last = [result for result in results if result["id"].startswith("rollout.last")]
+    assert {result["status"] for result in last} == {"not_applicable"}
+    assert all(says in result["actual"] for result in last)
+    assert {result["status"] for result in results if result["id"] == "rollout.none_unfinished"} == {"pass"}
 
 
 def test_what_one_run_wants_is_no_difference_between_plans() -> None:

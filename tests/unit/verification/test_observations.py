@@ -245,3 +245,25 @@ def test_the_checks_ask_only_what_hosts_can_answer() -> None:
     answered = {name.removeprefix("_") for name in vars(HealthyMesh) if name.removeprefix("_") in PROBES}
     assert answered <= set(PROBES)
     assert {"http", "scenario", "units", "supervisor", "listeners"} <= answered
+
+
+def test_the_last_rollout_that_was_done_is_told_with_its_proof_and_without_its_steps(tmp_path: Path) -> None:
+    question = {"q": {"kind": "rollouts", "state": str(tmp_path)}}
+    assert answer_all(question, {}, 3)["q"]["value"] == {"open": None, "last": None, "proof": None}
+    folder = tmp_path / "rollouts"
+    folder.mkdir()
+    for number, status in enumerate(("done", "done", "interrupted")):
+        record = {"id": f"r{number}", "status": status, "finished": 100.0 + number, "steps": [{"n": 1}]}
+        (folder / f"r{number}.json").write_text(json.dumps(record))
+        (folder / f"r{number}.traffic.json").write_text(json.dumps({"rollout": f"r{number}"}))
+    (tmp_path / "rollout.json").write_text(json.dumps({"schema": 1, "id": "r3", "status": "failed", "steps": []}))
+    seen = answer_all(question, {}, 3)["q"]["value"]
+    assert seen["last"] == {"id": "r1", "status": "done", "finished": 101.0}
+    assert seen["proof"] == {"rollout": "r1"}
+    assert seen["open"] == {"schema": 1, "id": "r3", "status": "failed"}
+
+
+def test_a_record_of_a_rollout_that_cannot_be_read_is_an_error_and_no_absence(tmp_path: Path) -> None:
+    (tmp_path / "rollout.json").write_text("{")
+    answer = answer_all({"q": {"kind": "rollouts", "state": str(tmp_path)}}, {}, 3)["q"]
+    assert "rollout.json is not valid JSON" in answer["error"]

@@ -23,8 +23,10 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.report im
     read_report,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.terminal import table
-from healthy import RUN_ID, plan_of
+from healthy import RUN_ID, HealthyMesh, plan_of
+from vocabulary.answers import Answers
 from vocabulary.check import CATALOGUE
+from vocabulary.mesh import Mesh
 
 ROOT = Path(__file__).resolve().parents[3]
 EVIL = '<script>alert(1)</script>\x00 & "quoted"'
@@ -82,7 +84,7 @@ def test_json_has_exactly_the_fields_that_readers_rely_on_and_reads_back(tmp_pat
     document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert list(document) == [
         "schema", "run_id", "mesh", "platform", "size", "version", "started", "duration_s", "planned", "counts",
-        "checks", "claims",
+        "checks", "claims", "rollout",
     ]  # fmt: skip
     assert document["counts"] == {"pass": 1, "fail": 1, "skip": 1, "not_applicable": 1, "error": 1}
     assert set(document["checks"][0]) == {
@@ -127,6 +129,39 @@ def test_the_page_escapes_what_services_say_and_loads_nothing() -> None:
     assert "script" not in parser.tags
     assert parser.loaded == []
     assert "table" in parser.tags
+
+
+def last_rollout(**proof: Any) -> dict[str, Any]:
+    seen = HealthyMesh(Mesh(plan_of("small"), Answers(), RUN_ID)).answer("vm1", {"kind": "rollouts"})
+    return {**seen["last"], "proof": seen["proof"] | proof}
+
+
+def test_every_form_of_the_report_shows_the_proof_of_the_last_rollout(tmp_path: Path) -> None:
+    told = replace(report("pass"), rollout=last_rollout())
+    text = page(told)
+    shown = ["update from 0.9.0+00000000 to 1.0.0+0123abcd", "<td>2000", "in order", "p99 during", "1.2, budget 2"]
+    assert [words for words in shown if words not in text] == []
+    line = next(line for line in table(told, {}, tmp_path, colour=False).splitlines() if line.startswith("update"))
+    assert "2000 requests: 0 failed, 0 duplicated, 0 lost; p99 10 ms before, 12 ms during, 10 ms after; pass." in line
+    write_files(told, tmp_path, partial=False)
+    assert read_report(tmp_path / "report.json").rollout == told.rollout
+
+
+def test_the_page_escapes_what_a_mesh_said_during_a_rollout_and_names_each_failure() -> None:
+    failure = {"t": 1.0, "phase": "during", "kind": "read", "service": "ui", "url": "/", "what": EVIL}
+    versions = {"ui": [{"version": EVIL, "first": 1.0, "last": 2.0, "count": 3}]}
+    rollout = last_rollout(failed=1, failures=[failure], verdict="fail", reasons=[EVIL], versions=versions)
+    text = page(replace(report("pass"), rollout=rollout))
+    parser = TagReader()
+    parser.feed(text)
+    assert "script" not in parser.tags
+    assert "<td>during<td>read<td>ui" in text
+
+
+def test_a_rollout_without_load_is_shown_as_not_proven() -> None:
+    rollout = last_rollout() | {"proof": None}
+    assert "It ran without load, so nothing is proven of it." in page(replace(report("pass"), rollout=rollout))
+    assert "Last rollout" not in page(report("pass"))
 
 
 class TagReader(HTMLParser):

@@ -211,6 +211,11 @@ class ObservedHost(testinfra.host.Host):
         seen: dict[str, Any] = self.observed.ask({"kind": "records", "state": self.mesh.state_dir})
         return seen
 
+    def rollouts(self) -> dict[str, Any]:
+        """Of the state home: `open`, `last` and its `proof`; each None where there is none."""
+        seen: dict[str, Any] = self.observed.ask({"kind": "rollouts", "state": self.mesh.state_dir})
+        return seen
+
     def http(self, url: str, expected: str = "an answer", **request: Any) -> dict[str, Any]:
         """`{"status", "json", "body"}`. Raises MismatchError when nothing answers."""
         answer: dict[str, Any] = self.observed.demand({"kind": "http", "url": url, **request}, expected)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vocabulary.answers import Answers
+from vocabulary.answers import Answers, key_of
 from vocabulary.check import CATALOGUE, Check, Target
 from vocabulary.mesh import Mesh
 from vocabulary.outcome import NotApplicableError, NotCheckedError, OutcomeError, SkippedError, UnansweredError
@@ -88,7 +88,16 @@ class Run:
             "release": self.mesh.plan["release"]["id"],
             "areas": sorted({check.area for check, _ in CATALOGUE.values()}),
         }
+        if self.mesh.watches("rollout"):
+            document["rollout"] = self._last_rollout()
         (self.folder / "results.json").write_text(json.dumps(document, sort_keys=True), encoding="utf-8")
+
+    def _last_rollout(self) -> dict[str, Any] | None:
+        """The last rollout with its proof, as far as a check has asked for it and there is one."""
+        question = {"kind": "rollouts", "state": self.mesh.state_dir}
+        answer = self.mesh.answers.given.get(self.mesh.state_host, {}).get(key_of(question), {})
+        seen = answer.get("value") or {}
+        return seen["last"] | {"proof": seen["proof"]} if seen.get("last") else None
 
 
 def one_line(text: str) -> str:

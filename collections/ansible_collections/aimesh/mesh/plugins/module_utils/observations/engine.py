@@ -21,6 +21,7 @@ from .postgresql_probe import answer_postgresql
 from .processes import answer_listeners, answer_processes
 from .records import answer_records
 from .redis_probe import answer_redis
+from .rollouts import answer_rollouts
 from .supervisor_probe import answer_supervisor
 from .units_probe import answer_units
 
@@ -34,6 +35,7 @@ PROBES: Mapping[str, Callable[[Question, Environment], Any]] = {
     "processes": answer_processes,
     "records": answer_records,
     "redis": answer_redis,
+    "rollouts": answer_rollouts,
     "scenario": answer_scenario,
     "supervisor": answer_supervisor,
     "units": answer_units,

@@ -43,6 +43,7 @@ def conclude(
         planned=len(outcome["planned"]),
         checks=checks,
         claims=verdicts(claims, checks),
+        rollout=outcome.get("rollout"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.report import CheckResult, Report
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.rollout_html import rollout_section
 
 WORDS = {"pass": "pass", "fail": "fail", "skip": "skipped", "not_applicable": "n/a", "error": "not checked"}
 VERDICTS = {0: ("pass", "Proven"), 1: ("fail", "Failed"), 2: ("error", "Not proven")}
@@ -41,7 +42,7 @@ def page(report: Report) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{word}: {escape(report.mesh)}</title><style>{STYLE}</style></head><body>\n"
         f'<h1>{escape(report.mesh)} <span class="tag {kind}">{word}</span></h1><dl>{head}</dl>\n'
-        f"{_checks(report)}{_claims(report)}</body></html>\n"
+        f"{_checks(report)}{rollout_section(report.rollout)}{_claims(report)}</body></html>\n"
     )
 
 

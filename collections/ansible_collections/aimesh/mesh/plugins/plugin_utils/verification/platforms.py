@@ -20,12 +20,13 @@ class Platform:
 _SHARED_HINTS = {
     "plan": "ansible-playbook site.yml -i <the same inventory> applies the plan; --check --diff shows what it would do",
     "harness": "curl the service's /api/v1/verify-records; records older than an hour are swept by the next run",
+    "rollout": "on the state host: {state}/rollouts; update.yml goes on, rollback.yml goes back",
     "redis": "",
 }
 
 SYSTEMD = Platform(
     name="systemd",
-    capabilities=frozenset({"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records"}),
+    capabilities=frozenset({"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records", "slots"}),
     supervisor="systemd",
     hints=_SHARED_HINTS
     | {

@@ -21,6 +21,7 @@ AREAS = (
     "smoke",
     "files",
     "secrets",
+    "rollout",
     "harness",
 )
 """Causes before consequences, so that the first line an operator reads is the one to act on."""
@@ -71,6 +72,8 @@ class Report:
     planned: int
     checks: tuple[CheckResult, ...]
     claims: tuple[ClaimVerdict, ...] = field(default=())
+    rollout: dict[str, Any] | None = None
+    """The last update, rollback or scaling, with the `proof` of the load that ran meanwhile."""
     schema: int = SCHEMA
 
     @property
@@ -95,6 +98,7 @@ class Report:
             "counts": self.counts,
             "checks": [{**check, "claims": list(check["claims"])} for check in document["checks"]],
             "claims": list(document["claims"]),
+            "rollout": self.rollout,
         }
 
 

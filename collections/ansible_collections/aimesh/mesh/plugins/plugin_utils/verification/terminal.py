@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.traffic.proof import sentence
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.report import CheckResult, Report
 
 COLOURS = {
@@ -33,7 +34,7 @@ def table(report: Report, urls: Mapping[str, str], path: Path, *, colour: bool) 
     ]
     lines += _troubles(report, paint)
     lines += _areas(report, paint)
-    lines += ["", _totals(report, paint), f"report  {path}"]
+    lines += ["", _totals(report, paint), *_rollout(report), f"report  {path}"]
     lines += [
         f"{'open' if not at else '':6}  {service:<12} {url}" for at, (service, url) in enumerate(sorted(urls.items()))
     ]
@@ -88,6 +89,14 @@ def _areas(report: Report, paint: Paint) -> list[str]:
 
 def _number(checks: list[CheckResult], status: str, paint: Paint) -> str:
     return paint(status, f"{sum(check.status == status for check in checks):>3} {WORDS[status]}")
+
+
+def _rollout(report: Report) -> list[str]:
+    """The last rollout in one line, where there was one under load."""
+    rollout = report.rollout
+    if not rollout or not rollout.get("proof"):
+        return []
+    return [f"{rollout['verb']:<6}  {rollout['from']} → {rollout['to']}: {sentence(rollout['proof'])}"]
 
 
 def _totals(report: Report, paint: Paint) -> str:
