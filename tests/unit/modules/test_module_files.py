@@ -217,6 +217,15 @@ def test_an_owner_that_nobody_makes_is_one_clear_sentence(tmp_path: Path) -> Non
     )
 
 
+def test_an_owner_may_be_the_number_of_a_container_s_account(tmp_path: Path) -> None:
+    path = tmp_path / "etc/db"
+    file = {"path": str(path), "content": "x", "owner": str(os.geteuid()), "group": str(os.getegid()), "mode": "0400"}
+    assert run_module("files", wanted(tmp_path, files=[file]))["files"] == {str(path): ["absent"]}
+    assert not run_module("files", wanted(tmp_path, files=[file]))["changed"]
+    other = file | {"owner": str(os.geteuid() + 1)}
+    assert run_module("files", wanted(tmp_path, files=[other]), check=True)["files"] == {str(path): ["owner"]}
+
+
 def test_check_mode_predicts_a_file_whose_secret_does_not_exist_yet(tmp_path: Path) -> None:
     file = {"path": str(tmp_path / "etc/db"), "sensitive": True}
     assert run_module("files", wanted(tmp_path, files=[file]), check=True)["files"] == {file["path"]: ["absent"]}
