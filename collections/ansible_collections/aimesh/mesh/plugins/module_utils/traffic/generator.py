@@ -61,9 +61,10 @@ class Generator:
         streams = [asyncio.create_task(client.run()) for client in self._events]
         before = asyncio.all_tasks()
         ended = await self._load()
-        rest = asyncio.all_tasks() - before
-        if rest:
-            await asyncio.wait(rest, timeout=DRAIN_S)
+        deadline = time.monotonic() + DRAIN_S
+        # A request that ends without an answer brings another one.
+        while (rest := asyncio.all_tasks() - before) and (left := deadline - time.monotonic()) > 0:
+            await asyncio.wait(rest, timeout=left)
         await self._events_settle()
         for stream in streams:
             stream.cancel()

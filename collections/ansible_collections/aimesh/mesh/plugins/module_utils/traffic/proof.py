@@ -250,7 +250,8 @@ def summary(proof: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentence(proof: Mapping[str, Any]) -> str:
     """The proof in one line, with the first reason when it failed."""
-    p99 = ", ".join(f"{ms:.0f} ms {phase}" for phase, ms in proof["p99_ms"].items() if ms is not None)
+    known = {phase: ms for phase in PHASES if (ms := proof["p99_ms"].get(phase)) is not None}
+    p99 = ", ".join(f"{ms:.0f} ms {phase}" for phase, ms in known.items())
     verdict = proof["verdict"] if not proof["reasons"] else f"{proof['verdict']}: {proof['reasons'][0]}"
     numbers = f"{proof['failed']} failed, {proof['duplicated']} duplicated, {proof['lost']} lost"
     return f"{proof['sent']} requests: {numbers}; p99 {p99 or 'unknown'}; {verdict.rstrip('.')}."

@@ -47,6 +47,7 @@ class Requests:
         self._parts: dict[str, set[str]] = defaultdict(set)
         self._count = dict.fromkeys((HEALTH, READ, AGENT, EVALUATE, SAMPLE, EXPORT), 0)
         self._last_id = ""
+        self._repeats: set[asyncio.Task[None]] = set()
 
     async def send(self, kind: str, due: float) -> None:
         """One request that was due at wall-clock second `due`; never raises for what the mesh does."""
@@ -116,7 +117,10 @@ class Requests:
         outcome = Outcome(GATEWAY, "/api/v1/agents", id=name)
         answer, ended = await self._ask(outcome, "POST", body, key=name)
         if answer is None:
-            asyncio.get_running_loop().create_task(self._agent_again(body, outcome))
+            repeat = asyncio.create_task(self._agent_again(body, outcome))
+            # The loop itself does not keep a task alive.
+            self._repeats.add(repeat)
+            repeat.add_done_callback(self._repeats.discard)
         elif not (what := _unless(answer, 201)):
             self._acknowledged(part, name, answer)
         else:
