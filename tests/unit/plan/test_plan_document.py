@@ -14,7 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import SizeP
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import canonical_bytes, digest_of, endpoint_url
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import SERVICES, SIZES
 
-from tests.unit.plan.sites import BASELINE, LOCAL, TWO_HOSTS, errors_of, plan_of, read_site, states, with_lines
+from tests.unit.plan.sites import BASELINE, COMPOSE, LOCAL, TWO_HOSTS, errors_of, plan_of, read_site, states, with_lines
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ROOT = Path(__file__).parents[3]
@@ -25,10 +25,10 @@ def fixture(name: str) -> dict[str, Any]:
     return document
 
 
-EXAMPLES = [("small", BASELINE), ("local", with_lines(LOCAL, "mesh_preflight: warn"))]
+EXAMPLES = [("small", BASELINE), ("local", with_lines(LOCAL, "mesh_preflight: warn")), ("compose", COMPOSE)]
 
 
-@pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=["small", "local"])
+@pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=["small", "local", "compose"])
 def test_the_plan_is_the_plan_by_example(name: str, text: str, tmp_path: Path) -> None:
     wanted = fixture(name)
     plan = plan_of(
