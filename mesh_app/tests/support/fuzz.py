@@ -80,6 +80,9 @@ def _cases(operation: APIOperation, examples: int, known: Mapping[str, str]) -> 
 def _judge(case: Case, target: Target, session: requests.Session) -> list[tuple[str, str]]:
     """What is wrong with the answer to one case, each as a short title and as a sentence with the request."""
     excluded = [CHECKS.get_one(name) for name in (*UNSUITABLE, *target.excluded)]
+    if _streams_events(case):
+        # An endless answer cannot be judged; one that is asked for no time at all is the same but ends.
+        case.query = {**(case.query or {}), "wait": 0}
     options = {"session": session, "base_url": target.url, "headers": dict(target.headers), "timeout": 10}
     answer = case.call(**options, allow_redirects=False)
     try:
@@ -92,3 +95,10 @@ def _judge(case: Case, target: Target, session: requests.Session) -> list[tuple[
     if body and body.mode.is_negative and answer.status_code < 300:
         return [("wrong body", f"A body that does not fit was taken: {case.as_curl_command()}")]
     return []
+
+
+def _streams_events(case: Case) -> bool:
+    """Whether the request would be answered until somebody hangs up; a `wait` that does not fit is refused anyway."""
+    answers = case.operation.definition.raw.get("responses", {}).get("200", {}).get("content", {})
+    wait = str((case.query or {}).get("wait", "0"))
+    return "text/event-stream" in answers and wait.isdecimal()

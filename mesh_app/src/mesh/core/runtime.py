@@ -36,6 +36,8 @@ class Runtime:
         self.authenticators: list[Authenticator] = [self.credentials]
         self.tracer = open_tracer(settings)
         self.on_start: list[Callable[[], Awaitable[None]]] = []
+        self.on_drain: list[Callable[[], None]] = []
+        """Called once when the process begins to drain: what would never end by itself has to end now."""
         self.on_stop: list[Callable[[], Awaitable[None]]] = []
         self.background: list[Callable[[], Coroutine[Any, Any, None]]] = [self.database.warm_up]
         self._tasks: list[asyncio.Task[None]] = []

@@ -17,6 +17,9 @@ from mesh.core.runtime import Runtime
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request that are neither told to the application nor part of its body."""
 
+IDLE_TIMEOUT = 75
+"""Seconds; a balancer in front (60 s) has to be the one that closes: a request may be on its way when we do."""
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's own, which would collect a request line or headers without end for anybody who sends them."""
@@ -62,6 +65,8 @@ class DrainingServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self._signalled and self._drain is None:
             self._drain = asyncio.create_task(self._wait_for_connections())
+            for hook in self._runtime.on_drain:
+                hook()
         return await super().on_tick(counter)
 
     async def _wait_for_connections(self) -> None:
@@ -102,7 +107,7 @@ def serve(app: ASGIApp, runtime: Runtime) -> int:
         access_log=False,
         server_header=False,
         date_header=True,
-        timeout_keep_alive=15,
+        timeout_keep_alive=IDLE_TIMEOUT,
         timeout_graceful_shutdown=5,
     )
     server = DrainingServer(config, runtime)

@@ -14,6 +14,7 @@ from mesh.access.identity import Access
 from mesh.core.runtime import Runtime
 from mesh.federation import api as federation
 from mesh.gateway.graphql import GRAPHQL_GET, GRAPHQL_POST, GraphQL
+from mesh.gateway.relay import Relay
 from mesh.policy import api as policy
 from mesh.registry import api as registry
 from mesh.registry.agent_card import mesh_card
@@ -22,7 +23,7 @@ from mesh.web.conditional import content_tag, tagged_response
 from mesh.web.http import Call, Endpoint, Operation, Parameter
 from mesh.web.upstream import Upstreams
 
-_FORWARDED = ("content-type", "accept", "idempotency-key", "if-match", "if-none-match")
+_FORWARDED = ("content-type", "accept", "idempotency-key", "if-match", "if-none-match", "last-event-id")
 _RETURNED = ("content-type", "location", "etag", "retry-after", "idempotent-replayed", "cache-control")
 _FORWARDS = {
     "registry": registry.OPERATIONS,
@@ -45,9 +46,12 @@ CARD = Operation(
 
 def endpoints(runtime: Runtime) -> list[Endpoint]:
     upstreams = Upstreams(runtime)
+    relay = Relay(runtime, upstreams)
     graphql = GraphQL(upstreams)
     proxied = [
-        replace(operation, errors=(*operation.errors, 502)).by(_proxy(upstreams, service))
+        replace(operation, errors=(*operation.errors, 502)).by(
+            _stream(relay, service) if operation.stream else _proxy(upstreams, service)
+        )
         for service, operations in _FORWARDS.items()
         for operation in operations
     ]
@@ -69,9 +73,21 @@ def _proxy(upstreams: Upstreams, service: str) -> Callable[[Call], Awaitable[Res
             call=call,
             params=request.query_params.multi_items(),
             body=await call.body() or None,
-            headers={name: request.headers[name] for name in _FORWARDED if name in request.headers},
+            headers=_forwarded(call),
         )
         headers = {name: reply.headers[name] for name in _RETURNED if name in reply.headers}
         return Response(reply.body, reply.status, headers)
 
     return forward
+
+
+def _stream(relay: Relay, service: str) -> Callable[[Call], Awaitable[Response]]:
+    async def forward(call: Call) -> Response:
+        return await relay.forward(service, call, _forwarded(call), _RETURNED)
+
+    return forward
+
+
+def _forwarded(call: Call) -> dict[str, str]:
+    headers = call.request.headers
+    return {name: headers[name] for name in _FORWARDED if name in headers}

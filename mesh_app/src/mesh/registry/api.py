@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from mesh.access.identity import Access
 from mesh.registry import credential_api
 from mesh.registry.model import STATUSES, AgentAnswer, AgentPatch, Heartbeat, NewAgent
 from mesh.web.http import Operation, Parameter
 from mesh.web.paging import CURSOR, LIMIT, NAMESPACE, Count
+from mesh.web.stream import EVENTS, LINES
+
+LONGEST_S = 900
+"""Seconds of one event stream; so long a credential that was taken back is still good for."""
 
 
 class AgentPage(msgspec.Struct):
@@ -94,6 +98,29 @@ COUNT = Operation(
     answer=Count,
     parameters=_FILTERS,
 )
+EXPORT = Operation(
+    "GET",
+    "/api/v1/agents/export",
+    Access.READ,
+    summary="All agents that fit as JSON lines, the last of which is their count; without that line it broke off.",
+    parameters=_FILTERS,
+    content=LINES,
+    stream=True,
+)
+EVENTS_OF_AGENTS = Operation(
+    "GET",
+    "/api/v1/events",
+    Access.READ,
+    summary="Server-sent events: each change of this mesh's agents, removed ones with `deleted`.",
+    parameters=(
+        NAMESPACE,
+        Parameter("Last-Event-ID", str, "Go on behind this event.", "header"),
+        Parameter("cursor", str, "The same, where no header can be set; default: the last ten seconds."),
+        Parameter("wait", Annotated[int, Meta(ge=0, le=LONGEST_S)], f"Seconds until it ends; default {LONGEST_S}."),
+    ),
+    content=EVENTS,
+    stream=True,
+)
 READ = Operation(
     "GET",
     "/api/v1/agents/{id}",
@@ -169,7 +196,7 @@ MCP_VERSION = Operation(
 )
 
 OPERATIONS = (
-    *(CREATE, LIST, COUNT, READ, PATCH, DELETE, HEARTBEAT, CARD),
+    *(CREATE, LIST, COUNT, EXPORT, EVENTS_OF_AGENTS, READ, PATCH, DELETE, HEARTBEAT, CARD),
     *(MCP_SERVERS, MCP_VERSIONS, MCP_VERSION),
     *credential_api.FORWARDED,
 )

@@ -52,6 +52,7 @@ _CHANGE = """
         WHERE origin = '' AND id = $1 AND deleted_at IS NULL AND ($2::bigint[] IS NULL OR version = ANY($2)) RETURNING *
     ) SELECT <shown> FROM a <joins>
 """
+Changes = tuple[list[Any], Place, bool]
 _DELETION = "deleted_at = clock_timestamp()"
 BEAT = """
     INSERT INTO heartbeats (agent_id, status, message)
@@ -132,13 +133,24 @@ class AgentRepository:
         last = rows[limit - 1]
         return rows[:limit], encode_cursor(last["origin"], str(last["id"]))
 
-    async def changes(self, namespace: str | None, place: Place, limit: int) -> tuple[list[Any], Place, bool]:
+    async def changes(self, namespace: str | None, place: Place, limit: int) -> Changes:
         """This mesh's agents behind `place`, deleted ones included; where to go on, and whether there is more now."""
-        where = f"a.namespace {'=' if namespace else '<>'} $1 AND (a.updated_at, a.id) > ($2, $3)"
-        rows = await self._database.write.fetch(
-            self._sql(_CHANGES, where=where, limit="$4"), namespace or VERIFY_NAMESPACE, place.moment, place.id, limit
-        )
+        asked = f" AND a.namespace {'=' if namespace else '<>'} $4"
+        return await self._changes(place, limit, asked, namespace or VERIFY_NAMESPACE)
+
+    async def every_change(self, place: Place, limit: int) -> Changes:
+        """As `changes`, in all namespaces."""
+        return await self._changes(place, limit)
+
+    async def _changes(self, place: Place, limit: int, also: str = "", *arguments: Any) -> Changes:
+        query = self._sql(_CHANGES, where=f"(a.updated_at, a.id) > ($1, $2){also}", limit="$3")
+        rows = await self._database.write.fetch(query, place.moment, place.id, limit, *arguments)
         return rows, *place.after(rows, limit)
+
+    async def clock(self) -> datetime:
+        """The time of the database that changes are written to."""
+        now: datetime = await self._database.write.fetchval("SELECT now()")
+        return now
 
     async def count(self, wanted: AgentFilter) -> int:
         where, arguments = wanted.where()

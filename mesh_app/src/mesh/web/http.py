@@ -33,6 +33,7 @@ VERIFY_HEADER = "x-mesh-verify"
 _DISCARD_FACTOR = 8
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _ROUTE_KEY, _VERIFY_KEY = "mesh.route", "mesh.verify"
+_STREAM_KEY, _BROKEN_KEY = "mesh.stream", "mesh.broken"
 _UNCOUNTED = ("/health", "/health/ready", "/health/live", "/metrics", "/openapi.json")
 
 
@@ -114,10 +115,10 @@ class Parameter:
 class Operation:
     """An endpoint apart from its handler: a service's `api.py` lists those that the gateway forwards.
 
-    `success` is the status its metrics are prepared for. The rest is for OpenAPI: `body` and `answer` are msgspec types
-    of the JSON, `takes` and `content` the media types of both, `errors` further statuses that come as a problem, `also`
-    further statuses whose content is like that of a success. `web/openapi.py` adds the problems that every endpoint of
-    its kind may answer.
+    `success` is the status its metrics are prepared for, `stream` says that the answer is sent as it comes. The rest is
+    for OpenAPI: `body` and `answer` are msgspec types of the JSON, `takes` and `content` the media types of both,
+    `errors` further statuses that come as a problem, `also` further statuses whose content is like that of a success.
+    `web/openapi.py` adds the problems that every endpoint of its kind may answer.
     """
 
     method: str
@@ -133,6 +134,7 @@ class Operation:
     also: tuple[int, ...] = ()
     takes: str = "application/json"
     content: str = "application/json"
+    stream: bool = False
 
     def by(self, handler: Handler) -> Endpoint:
         """The endpoint that offers this through `handler`."""
@@ -197,12 +199,17 @@ class Dispatcher:
             response = await self._answer(request)
         except ProblemError as problem:
             response = problem_response(problem, request.url.path, request_id.get())
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        except ProblemError as problem:
+            # The status is out already. Without an end of the body the client knows; the metrics count a failure.
+            scope[_BROKEN_KEY] = problem.status
+            log.warning("answer broken off", extra={"fields": {"path": scope["path"], "error": problem.detail}})
 
     async def _answer(self, request: Request) -> Response:
         scope = request.scope
         endpoint, scope["path_params"] = self._routes.find(scope["method"], scope["path"])
-        scope[_ROUTE_KEY] = endpoint.path
+        scope[_ROUTE_KEY], scope[_STREAM_KEY] = endpoint.path, endpoint.stream
         identity = await self._gatekeeper.admit(request, endpoint.access)
         limits: dict[str, str] = {}
         if endpoint.access is not Access.OPEN:
@@ -250,12 +257,12 @@ class Shell:
         token = request_id.set(_request_id(scope))
         trace = begin(scope["headers"], sampled=self._runtime.tracer is not None)
         trace_token = current_trace.set(trace)
-        status = 0
+        status, waited = 0, 0.0
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, waited
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, waited = message["status"], time.perf_counter() - started
                 headers = message.setdefault("headers", [])
                 headers.append((b"x-request-id", request_id.get().encode()))
                 if self._runtime.health.draining:
@@ -270,7 +277,9 @@ class Shell:
                 problem = ProblemError(500, "An unexpected error; the service's log has it under this request id.")
                 await problem_response(problem, scope["path"], request_id.get())(scope, receive, answer)
         finally:
-            self._record(scope, trace, status or 500, time.perf_counter() - started)
+            # How long a stream is open says nothing of how long its caller waited.
+            seconds = waited if scope.get(_STREAM_KEY) else time.perf_counter() - started
+            self._record(scope, trace, scope.get(_BROKEN_KEY) or status or 500, seconds)
             current_trace.reset(trace_token)
             request_id.reset(token)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from mesh.web.problem import ProblemError
 
 TIMEOUT = aiohttp.ClientTimeout(total=8.0, connect=2.0)
 PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=2.0, sock_read=30.0)
+"""A stream lasts as long as it likes, but is never silent: events have a heartbeat every ten seconds."""
 ANSWER_LIMIT = 16 * 1024 * 1024
 """Bytes of one answer; the largest that a service gives, 200 agents at the limits of their fields, is below 11 MiB."""
 Params = Mapping[str, str] | Sequence[tuple[str, str]] | None
@@ -39,23 +42,20 @@ class Upstreams:
         self._settings = runtime.settings
         self._tracer = runtime.tracer
         self._session: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
         runtime.on_start.append(self._open)
         runtime.on_stop.append(self._close)
 
     async def _open(self) -> None:
-        connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=10.0)
-        # Answers stay as they were sent: a few packed kilobytes of a peer could unpack to more than there is memory.
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=TIMEOUT,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept-Encoding": "identity"},
-            auto_decompress=False,
-        )
+        # What is idle goes before a balancer that is called (60 s) closes it.
+        self._session = _client(aiohttp.TCPConnector(limit=64, keepalive_timeout=10.0))
+        # Streams that last must not take the places of calls.
+        self._streams = _client(aiohttp.TCPConnector(limit=0, force_close=True))
 
     async def _close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._streams):
+            if session is not None:
+                await session.close()
 
     async def send(
         self,
@@ -69,10 +69,25 @@ class Upstreams:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Whatever the service answers; raises ProblemError 502 when it is out of reach, 503 when it is too slow."""
-        url = self._settings.urls[service] + path
+        carried = {**(headers or {}), **self._identity(call)}
         return await self.fetch(
-            service, method, url, params=params, body=body, headers={**(headers or {}), **self._identity(call)}
+            service, method, self._settings.urls[service] + path, params=params, body=body, headers=carried
         )
+
+    def stream(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        call: Call,
+        params: Params = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The service's answer, whose body is read as it comes; raises as `send` does until it begins."""
+        carried = {**(headers or {}), **self._identity(call)}
+        url = self._settings.urls[service] + path
+        return self._asked(service, method, url, self._streams, params=params, headers=carried, timeout=STREAM_TIMEOUT)
 
     async def fetch(
         self,
@@ -86,18 +101,34 @@ class Upstreams:
         timeout: aiohttp.ClientTimeout = TIMEOUT,
     ) -> Reply:
         """One request to a full URL; errors name `name`."""
-        if self._session is None:
+        asked = self._asked(
+            name, method, url, self._session, params=params, data=body, headers=headers or {}, timeout=timeout
+        )
+        async with asked as response:
+            return Reply(response.status, response.headers, await read_body(name, response))
+
+    @asynccontextmanager
+    async def _asked(
+        self,
+        name: str,
+        method: str,
+        url: str,
+        session: aiohttp.ClientSession | None,
+        *,
+        headers: Mapping[str, str],
+        **options: Any,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer as soon as its headers are there; errors while it is read are explained, too."""
+        if session is None:
             raise ProblemError(503, f"{name} cannot be called before this service has started.")
         trace, started, status = current_trace.get(), time.perf_counter(), 0
         # The service called sees the call as its parent when spans are sent, else the request that made the call.
         trace = trace.child() if trace and self._tracer else trace
-        carried = {**(headers or {}), **(trace.headers() if trace else {})}
+        carried = {**headers, **(trace.headers() if trace else {})}
         try:
-            async with self._session.request(
-                method, url, params=params, data=body, headers=carried, timeout=timeout, allow_redirects=False
-            ) as response:
+            async with session.request(method, url, headers=carried, allow_redirects=False, **options) as response:
                 status = response.status
-                return Reply(response.status, response.headers, await _body(name, response))
+                yield response
         except TimeoutError:
             detail = f"{name} did not answer in time; look at its health and its log."
             log.warning("upstream timeout", extra={"fields": {"upstream": name}})
@@ -148,7 +179,18 @@ class Upstreams:
         return headers
 
 
-async def _body(name: str, response: aiohttp.ClientResponse) -> bytes:
+def _client(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    # Answers stay as they were sent: a few packed kilobytes of a peer could unpack to more than there is memory.
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=TIMEOUT,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,
+    )
+
+
+async def read_body(name: str, response: aiohttp.ClientResponse) -> bytes:
     """The whole body; raises ProblemError 502 above the limit."""
     chunks, size = [], 0
     async for chunk in response.content.iter_any():
