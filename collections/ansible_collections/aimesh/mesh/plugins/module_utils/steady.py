@@ -12,9 +12,7 @@ SILENCE_S = 3.0
 """One answer that is late on a busy host is no outage; none for so long is."""
 
 
-def stays_ready(
-    supervisor: SlotSupervisor, unit: str, gate: Gate, seconds: float, look_every_s: float = LOOK_EVERY_S
-) -> tuple[bool, str]:
+def stays_ready(supervisor: SlotSupervisor, unit: str, gate: Gate, seconds: float) -> tuple[bool, str]:
     """Watch for `seconds`: (whether something was wrong, what was seen).
 
     Wrong is another process than at the beginning, a restart by the supervisor, and an answer other than ready for
@@ -39,4 +37,4 @@ def stays_ready(
             return True, f"{seen} for {now - bad_since:.1f} s, {at}"
         if now - begin >= seconds and ready:
             return False, f"ready for {now - begin:.0f} s without a restart"
-        time.sleep(look_every_s)
+        time.sleep(LOOK_EVERY_S)
