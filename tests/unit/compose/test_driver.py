@@ -188,6 +188,13 @@ def test_each_host_gets_the_images_of_its_roles(two_hosts: Plan) -> None:
     assert render(two_hosts, "node1").postgresql is None
 
 
+def test_a_host_that_runs_no_container_gets_no_docker_engine(two_hosts: Plan) -> None:
+    two_hosts["hosts"]["node3"] = {**two_hosts["hosts"]["node1"], "address": "192.0.2.13", "roles": ["monitoring"]}
+    state = render(two_hosts, "node3")
+    assert (state.packages, state.files, state.project) == ((), (), None)
+    assert render(two_hosts, "node2").packages
+
+
 def test_only_the_first_app_host_migrates(two_hosts: Plan) -> None:
     two_hosts["hosts"]["node3"] = {**two_hosts["hosts"]["node1"], "address": "192.0.2.13", "roles": ["app"]}
     assert "aimesh-migrate" not in [each.name for each in render(two_hosts, "node3").units]

@@ -34,6 +34,8 @@ def render(plan: Plan, host: str) -> HostState:
     """The desired state of one host: the parts of the roles that the plan gives it. Pure; never sees a secret."""
     roles = [role for role in PARTS if role in plan["hosts"][host]["roles"]]
     parts: list[Part] = [PARTS[role](plan, host) for role in roles]
+    if not parts:
+        return HostState(directories=common_directories(plan))
     files = tuple(file for part in parts for file in part.files)
     return HostState(
         packages=PACKAGES,
