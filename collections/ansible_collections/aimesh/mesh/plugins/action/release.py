@@ -46,7 +46,7 @@ class ActionModule(SliceAction):
                 write_archive(self._bundle(part), archive)
             except ReleaseError as error:
                 raise SliceError(str(error)) from None
-            remote = self._send(archive)
+            remote = self.send_file(archive)
         return self.call(call | {"archive": remote})
 
     def _bundle(self, part: Slice) -> Bundle:
@@ -58,12 +58,3 @@ class ActionModule(SliceAction):
             return read_bundle(folder, release.id, release.python, release.arch)
         except ReleaseError as error:
             raise SliceError(str(error)) from None
-
-    def _send(self, archive: Path) -> str:
-        """Put the archive into Ansible's temporary folder on the host, which goes when the task ends."""
-        folder = self._connection._shell.tmpdir or self._make_tmp_path()
-        remote: str = self._connection._shell.join_path(folder, archive.name)
-        self._transfer_file(str(archive), remote)
-        self._fixup_perms2((folder, remote))
-        self.remote_calls += 2
-        return remote

@@ -171,6 +171,15 @@ class SliceAction(ActionBase):
         )
         return result
 
+    def send_file(self, path: Path) -> str:
+        """Put a file into Ansible's temporary folder on the host, which goes when the task ends; its path there."""
+        folder = self._connection._shell.tmpdir or self._make_tmp_path()
+        remote: str = self._connection._shell.join_path(folder, path.name)
+        self._transfer_file(str(path), remote)
+        self._fixup_perms2((folder, remote))
+        self.remote_calls += 2
+        return remote
+
     def slice(self) -> Slice:
         """This host's slice of the plan that the run has written. Raises PlanError, SliceError."""
         repository = repository_root(self._task_vars.get("playbook_dir", "."))
