@@ -15,5 +15,6 @@ class ActionModule(SliceAction):
             return None
         return {
             "names": list(dict.fromkeys(part.state.packages)),
+            "docker": part.state.project is not None,
             "files": [file.as_module_args() for file in part.rendered(part.state.package_files)],
         }

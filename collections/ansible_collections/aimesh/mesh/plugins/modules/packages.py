@@ -21,6 +21,12 @@ options:
     type: list
     elements: str
     default: []
+  docker:
+    description:
+      - Whether O(names) are a Docker Engine with Compose. They are installed and started only where none answers; one
+        that does is left as it is, and refused in one sentence when it is too old.
+    type: bool
+    default: false
   files:
     description: Files that must be there before the packages configure themselves. As in M(aimesh.mesh.files).
     type: list
@@ -56,6 +62,11 @@ added:
   type: list
   elements: str
   sample: [haproxy, liblua5.4-0]
+docker:
+  description: What was done about the Docker Engine, C(nothing), C(start) or C(install).
+  returned: with O(docker)
+  type: str
+  sample: nothing
 files:
   description: Files that differed, each with what differed.
   returned: success
@@ -73,7 +84,8 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aimesh.mesh.plugins.module_utils import apt
+from ansible_collections.aimesh.mesh.plugins.module_utils import apt, docker_engine
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_engine import Need
 from ansible_collections.aimesh.mesh.plugins.module_utils.host_files import FILE_OPTIONS, wanted_file
 from ansible_collections.aimesh.mesh.plugins.module_utils.managed_files import apply_files, compare_files
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_manifest
@@ -149,13 +161,19 @@ def _update(state_dir: str, record: PackageRecord) -> apt.AptError | None:
     return None
 
 
+def _engine_need(status: dict[str, str]) -> Need:
+    installed = {name for name, seen in status.items() if seen == "installed"}
+    return docker_engine.need(docker_engine.look(), installed)
+
+
 def run(module: AnsibleModule) -> dict[str, Any]:
     state_dir, names, dry = module.params["state_dir"], module.params["names"], bool(module.check_mode)
     manifest = load_manifest(state_dir)
     wanted = [wanted_file(options, predict=dry) for options in module.params["files"]]
     changes = compare_files(wanted, manifest)
     status = apt.installed_packages()
-    missing = missing_packages(names, status)
+    engine = _engine_need(status) if module.params["docker"] else None
+    missing = [] if engine in (Need.NOTHING, Need.START) else missing_packages(names, status)
     added = list(missing)
     if not dry:
         restore_policy()
@@ -167,12 +185,16 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         if record.pending:
             record = settle(record, _present(apt.installed_packages()), accounts())
             save_packages(state_dir, record)
+        if engine in (Need.START, Need.INSTALL):
+            docker_engine.start()
     result: dict[str, Any] = {
-        "changed": bool(missing or changes),
+        "changed": bool(missing or changes or engine is Need.START),
         "packages": missing,
         "added": added,
         "files": {change.path: list(change.what) for change in changes},
     }
+    if engine is not None:
+        result["docker"] = str(engine)
     if module._diff:
         result["diff"] = [change.diff for change in changes]
         if missing:
@@ -188,6 +210,7 @@ def main() -> None:
         argument_spec={
             **COMMON_OPTIONS,
             "names": {"type": "list", "elements": "str", "default": []},
+            "docker": {"type": "bool", "default": False},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS},
         },
         supports_check_mode=True,
