@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from mesh.web.stream import LAST_COMMENT
 
 
 @dataclass
@@ -22,15 +25,16 @@ class EventClient:
     records: list[dict[str, Any]] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     """How each stream ended: clean, broken or refused."""
-    comments: list[str] = field(default_factory=list)
     last_id: str = ""
     connected: int = 0
+    connection: socket.socket | None = None
 
     def run_once(self, stop: threading.Event, port: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         try:
             again = {"Last-Event-ID": self.last_id} if self.last_id else {}
             connection.request("GET", self.path, headers={**self.headers, **again})
+            self.connection = connection.sock
             answer = connection.getresponse()
             if answer.status != 200:
                 self.ends.append(f"refused {answer.status}")
@@ -44,15 +48,18 @@ class EventClient:
 
     def _blocks(self, answer: http.client.HTTPResponse, stop: threading.Event) -> None:
         block: dict[str, str] = {}
+        last = ""
         while not stop.is_set():
             line = answer.readline()
             if not line:
-                self.ends.append("clean" if answer.isclosed() else "broken")
+                # http.client does not tell a body without an end from a whole one here; the last comment does.
+                self.ends.append("clean" if last == LAST_COMMENT.decode().strip() else "broken")
                 return
             text = line.decode().rstrip("\n")
             if text.startswith(":"):
-                self.comments.append(text)
+                last = text
             elif text:
+                last = ""
                 name, _, value = text.partition(": ")
                 block[name] = value
             elif block:
@@ -93,4 +100,7 @@ def following(client: EventClient) -> Iterator[EventClient]:
         yield client
     finally:
         stop.set()
+        if client.connection is not None:
+            with suppress(OSError):
+                client.connection.shutdown(socket.SHUT_RDWR)
         thread.join(15)
