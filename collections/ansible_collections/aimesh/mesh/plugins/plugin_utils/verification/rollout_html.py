@@ -32,10 +32,16 @@ def rollout_section(rollout: Mapping[str, Any] | None) -> str:
 
 
 def _latencies(proof: Mapping[str, Any]) -> str:
-    rows = [["all requests", proof.get("sent"), proof.get("failed"), *_percentiles(proof)]]
+    rows = [["all requests", proof.get("sent"), proof.get("failed"), None, *_percentiles(proof)]]
     for kind, told in proof.get("by_kind", {}).items():
-        rows.append([kind, told["sent"], told["failed"], *_percentiles(told)])
-    heads = ["kind", "sent", "failed", *(f"{share} {phase}" for share in ("p50", "p99") for phase in PHASES)]
+        rows.append([kind, told["sent"], told["failed"], told["not_offered"], *_percentiles(told)])
+    heads = [
+        "kind",
+        "sent",
+        "failed",
+        "not offered",
+        *(f"{share} {phase}" for share in ("p50", "p99") for phase in PHASES),
+    ]
     budget = f"p99 during ÷ before: {_number(proof.get('p99_ratio'))}, budget {_number(proof.get('p99_factor'))}"
     return _table(heads, rows) + f'<p class="dim">Milliseconds. {budget}; it is reported and never a verdict.</p>\n'
 
