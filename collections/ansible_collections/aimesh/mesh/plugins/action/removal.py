@@ -15,7 +15,6 @@ class ActionModule(SliceAction):
     def module_args(self, part: Slice) -> dict[str, Any] | None:
         mesh, state = part.plan["mesh"], part.state
         paths = mesh["paths"]
-        systemd = mesh["platform"] == "systemd"
         stores = {reference["store"] for reference in part.plan["secrets"].values()}
         args: dict[str, Any] = {
             "mesh_name": mesh["name"],
@@ -23,7 +22,8 @@ class ActionModule(SliceAction):
             "remove_backups": self._word("remove_backups"),
             "plan_only": boolean(self._task.args.get("plan_only", False)),
             "units": [unit.name for unit in state.units],
-            "systemd": systemd,
+            "systemd": state.supervisor == "systemd",
+            "project": state.project.name if state.project is not None else "",
             "releases": paths["releases"],
             "volatile": [paths["logs"], paths["run"]],
             "secret_store": f"{paths['state']}/secrets.json" if "file" in stores else "",

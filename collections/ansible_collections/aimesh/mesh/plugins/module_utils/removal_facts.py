@@ -14,6 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.apt import installed_p
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import PackageRecord
 from ansible_collections.aimesh.mesh.plugins.module_utils.release_install import RELEASE_ID
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_docker import ENGINE_PACKAGE, look
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Found
 
 POSTGRES_CONFIG = "/etc/postgresql"
@@ -28,6 +29,8 @@ class Places:
     volatile: tuple[str, ...]
     backups: tuple[str, ...]
     secret_store: str
+    project: str = ""
+    """The Compose project of the mesh, where it runs in containers."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ def gather(
 ) -> Found:
     """Read the host. Nothing outside of the records and of the plan's own places is looked at."""
     found = Found(units=[name for name in units if unit_known(name)])
+    in_docker = look(places.project, places.state)
+    found.containers, found.networks, found.images = in_docker.containers, in_docker.networks, in_docker.images
+    if in_docker.others and ENGINE_PACKAGE in packages.added:
+        found.packages_stay = f"the Docker Engine has {in_docker.others} that are not the mesh's"
     found.files = {path: Path(path).lstat().st_size for path in sorted(manifest.files) if _is_file(path)}
     found.releases = _releases(places.releases)
     if cluster is not None and unit_known(cluster.unit):

@@ -8,6 +8,9 @@ from pathlib import PurePosixPath
 
 KINDS = {
     "unit": ("unit", "units"),
+    "container": ("container", "containers"),
+    "network": ("container network", "container networks"),
+    "image": ("container image", "container images"),
     "cluster": ("database cluster", "database clusters"),
     "file": ("file", "files"),
     "release": ("release", "releases"),
@@ -22,7 +25,7 @@ KINDS = {
     "state": ("state", "state"),
 }
 """Singular and plural of each kind, in the order of the listing."""
-COUNTED = ("unit", "file", "release", "package", "directory", "user", "group")
+COUNTED = ("unit", "container", "network", "image", "file", "release", "package", "directory", "user", "group")
 """Kinds of which the listing gives the number; the others are named one by one."""
 
 
@@ -53,6 +56,9 @@ class Found:
     """What the host has of ours. Maps give sizes in bytes."""
 
     units: list[str] = field(default_factory=list)
+    containers: list[str] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
+    images: dict[str, int] = field(default_factory=dict)
     cluster: dict[str, int] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     releases: dict[str, int] = field(default_factory=dict)
@@ -102,6 +108,9 @@ def decide(found: Found, confirmed: Confirmed, mesh: str) -> Removal:
     backup_word = f"remove it with mesh_remove_backups: {mesh} besides mesh_remove_data"
     packages_go = not found.packages_stay
     removal.put(True, "unit", found.units)
+    removal.put(True, "container", found.containers)
+    removal.put(True, "network", found.networks)
+    removal.put(True, "image", found.images)
     removal.put(confirmed.data, "cluster", found.cluster, data_word)
     removal.put(True, "file", found.files)
     removal.put(True, "release", found.releases)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils import apt, lease, state_home
+from ansible_collections.aimesh.mesh.plugins.module_utils import apt, lease, removal_docker, state_home
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest, save_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.no_autostart import restore_policy
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
@@ -40,6 +40,9 @@ class Remover:
         """Take away what goes. Raises HostChangeError, OSError."""
         units = removal.names("unit")
         self._stop(units)
+        removal_docker.remove(
+            removal.names("container"), removal.names("network"), removal.names("image"), self._places.state
+        )
         if removal.names("cluster") and self._cluster is not None:
             drop_cluster(self._cluster)
         for path in removal.names("file", "secrets"):

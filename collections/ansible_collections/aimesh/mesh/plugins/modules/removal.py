@@ -8,7 +8,8 @@ module: removal
 short_description: Removal of the mesh from one host
 version_added: 1.0.0
 description:
-  - Takes away units, files, releases, packages, accounts and directories that the records in the state directory name.
+  - Takes away units, containers, files, releases, packages, accounts and directories that the records in the state
+    directory name.
   - Data stays unless O(remove_data) is the name of the mesh. Backups and the secret store stay unless O(remove_backups)
     is the name of the mesh too.
   - What is kept stays recorded, so that a later deploy adopts it. With both confirmations nothing is left.
@@ -26,6 +27,11 @@ options:
     description: Whether systemd runs the units. Otherwise units of the same name belong to another mesh and stay.
     type: bool
     default: true
+  project:
+    description: Compose project whose containers and networks go, with the images that we brought. Nothing else in the
+      Docker Engine is touched, and the engine stays where it has anything of others.
+    type: str
+    default: ""
   releases: {description: Folder of all releases., type: path, required: true}
   volatile: {description: Folders of logs and sockets., type: list, elements: path, default: []}
   backups: {description: Folders of backups., type: list, elements: path, default: []}
@@ -132,6 +138,7 @@ def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
         volatile=tuple(params["volatile"]),
         backups=tuple(params["backups"]),
         secret_store=params["secret_store"],
+        project=params["project"],
     )
     found = gather(places, manifest, packages, units, cluster)
     removal = decide(found, confirmed, params["mesh_name"])
@@ -159,6 +166,7 @@ def main() -> None:
             "plan_only": {"type": "bool", "default": False},
             "units": {"type": "list", "elements": "str", "default": []},
             "systemd": {"type": "bool", "default": True},
+            "project": {"type": "str", "default": ""},
             "releases": {"type": "path", "required": True},
             "volatile": {"type": "list", "elements": "path", "default": []},
             "backups": {"type": "list", "elements": "path", "default": []},

@@ -186,6 +186,8 @@ class PostgresqlCluster:
 class HostState:
     """Lists may be empty; a module whose list is empty is not called on that host."""
 
+    supervisor: str = "systemd"
+    """What runs the units: `systemd`, `supervisord` or `compose`."""
     packages: tuple[str, ...] = ()
     package_files: tuple[File, ...] = ()
     """Files that must be there before the packages configure themselves (e.g. no automatic main cluster)."""

@@ -67,7 +67,8 @@ def plan_images(
 ) -> dict[str, dict[str, Any]]:
     """The plan's `release.images`: name → reference, id, whether it is pulled. `systems`: host → id of its system."""
     rows = releases.images.get(release, {})
-    if releases.any_version and not rows:
+    if releases.any_version:
+        # A removal goes by what the host has recorded.
         return {name: {"reference": f"aimesh/{name}:none", "id": "", "pull": False} for name in IMAGES}
     missing = [name for name in IMAGES if name not in rows]
     if missing:

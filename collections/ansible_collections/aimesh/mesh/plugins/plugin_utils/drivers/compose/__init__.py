@@ -26,6 +26,7 @@ __all__ = ["render", "render_migration", "render_slot", "rollout"]
 
 # In start order: what others wait for comes first, the edge last.
 PARTS = {"data": data.render, "cache": cache.render, "app": app.render, "edge": edge.render}
+SUPERVISOR = "compose"
 PACKAGES = ("docker.io", "docker-compose", "docker-cli", "iptables")
 """Installed only where no Docker Engine with Compose v2 answers."""
 
@@ -35,9 +36,10 @@ def render(plan: Plan, host: str) -> HostState:
     roles = [role for role in PARTS if role in plan["hosts"][host]["roles"]]
     parts: list[Part] = [PARTS[role](plan, host) for role in roles]
     if not parts:
-        return HostState(directories=common_directories(plan))
+        return HostState(supervisor=SUPERVISOR, directories=common_directories(plan))
     files = tuple(file for part in parts for file in part.files)
     return HostState(
+        supervisor=SUPERVISOR,
         packages=PACKAGES,
         directories=(
             *common_directories(plan),
@@ -55,7 +57,7 @@ def render(plan: Plan, host: str) -> HostState:
 def rollout(plan: Plan) -> Rollout:
     """What a rollout has to know of this platform."""
     return Rollout(
-        supervisor="compose",
+        supervisor=SUPERVISOR,
         haproxy_socket=edge.socket_path(plan),
         haproxy_unit=unit_name(edge.NAME),
         haproxy_config=edge.config_path(plan),

@@ -53,7 +53,7 @@ def render(plan: Plan, _host: str) -> Part:
     )
     return Part(
         directories=(
-            Directory(data_dir.rpartition("/")[0], keep=True),
+            Directory(data_dir.rpartition("/")[0]),
             Directory(data_dir, owner=POSTGRES_ID, group=POSTGRES_ID, mode="0700", keep=True),
         ),
         files=(service_file(plan, path, service),),

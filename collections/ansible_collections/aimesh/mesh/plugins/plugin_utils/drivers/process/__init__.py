@@ -25,6 +25,7 @@ def render(plan: Plan, host: str) -> HostState:
     layout = layout_of(plan, host)
     system = plan["hosts"][host]["os"]
     return HostState(
+        supervisor="supervisord",
         groups=(Group(layout.user),) if layout.own_user else (),
         users=(User(layout.user, layout.user),) if layout.own_user else (),
         directories=tuple(_directories(layout)),
