@@ -17,7 +17,11 @@ class ActionModule(SliceAction):
         if cluster is None:
             return None
         passwords = part.secret_values([login.secret for login in (cluster.owner, *cluster.logins)])
-        return {"cluster": cluster_args(cluster, passwords)}
+        args = cluster_args(cluster, passwords)
+        project = part.state.project
+        if cluster.container is not None and project is not None:
+            args["container"] |= {"project": project.name, "folder": project.folder}
+        return {"cluster": args}
 
 
 def cluster_args(cluster: PostgresqlCluster, passwords: dict[str, str]) -> dict[str, Any]:

@@ -60,6 +60,28 @@ def run_as(
         raise PostgresError(f"{Path(argv[0]).name} did not end within {timeout_s:g} s.") from None
 
 
+def run_inside(cluster: WantedCluster, argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program of the cluster where the cluster runs: as its user on the host, or in its container.
+
+    Raises PostgresError as `run_as` does.
+    """
+    if cluster.container is None:
+        return run_as(cluster.run_as, argv, text)
+    # Imported where it is used: a host pays for the start of each module call.
+    from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_container import run_in_container
+
+    return run_in_container(cluster, argv, text)
+
+
+def owner_of(cluster: WantedCluster) -> tuple[int, int]:
+    """User and group id of the cluster's files. A container's accounts are not the host's, so its data say it."""
+    if cluster.container is not None:
+        seen = Path(cluster.data_dir).stat()
+        return seen.st_uid, seen.st_gid
+    owner = account(cluster.run_as)
+    return owner.pw_uid, owner.pw_gid
+
+
 class Client:
     """Runs SQL scripts; errors name the cluster and PostgreSQL's own sentence."""
 
@@ -115,7 +137,7 @@ class Client:
             "VERBOSITY=terse",
         ]
         argv += ["-h", cluster.socket_dir, "-p", str(cluster.port), "-U", cluster.run_as, "-d", database, "-f", "-"]
-        return run_as(cluster.run_as, argv, script)
+        return run_inside(cluster, argv, script)
 
 
 def _sentence(stderr: str) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_atomic, write_json
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, account
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, owner_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import Manager, manager_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_objects import (
     Seen,
@@ -207,8 +207,7 @@ class Convergence:
         return rewritten
 
     def _put(self, path: str, text: str) -> None:
-        owner = account(self._cluster.run_as)
-        identity = (owner.pw_uid, owner.pw_gid) if os.geteuid() == 0 else (-1, -1)
+        identity = owner_of(self._cluster) if os.geteuid() == 0 else (-1, -1)
         Path(path).parent.mkdir(mode=0o755, exist_ok=True)
         write_atomic(path, text.encode(), mode=0o640, uid=identity[0], gid=identity[1])
 

@@ -1,4 +1,4 @@
-"""How a PostgreSQL cluster is made and run: by Debian's tools and systemd, or embedded under supervisord."""
+"""How a PostgreSQL cluster is made and run: by Debian's tools and systemd, under supervisord, or in a container."""
 
 from __future__ import annotations
 
@@ -61,4 +61,8 @@ def manager_of(cluster: WantedCluster) -> Manager:
         from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_embedded import EmbeddedManager
 
         return EmbeddedManager(cluster)
-    raise PostgresError(f"There is no PostgreSQL manager {cluster.manager}; it is debian or embedded.")
+    if cluster.manager == "container":
+        from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_container import ContainerManager
+
+        return ContainerManager(cluster)
+    raise PostgresError(f"There is no PostgreSQL manager {cluster.manager}; it is debian, embedded or container.")

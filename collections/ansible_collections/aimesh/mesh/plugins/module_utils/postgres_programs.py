@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import run_as
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import run_inside
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, WantedCluster
 
 START_TIMEOUT_S = 60.0
@@ -17,7 +17,7 @@ INITDB = ("--data-checksums", "--auth-local=peer", "--auth-host=scram-sha-256")
 
 def refused_settings(cluster: WantedCluster, config_dir: str) -> str:
     """What the server's own program says against its configuration as it lies there; empty when it takes it."""
-    done = run_as(cluster.run_as, [f"{cluster.bin_dir}/postgres", "-D", config_dir, "-C", "data_directory"])
+    done = run_inside(cluster, [f"{cluster.bin_dir}/postgres", "-D", config_dir, "-C", "data_directory"])
     if done.returncode == 0:
         return ""
     lines = [line.split(":  ", 1)[-1] for line in done.stderr.splitlines() if line.strip()]

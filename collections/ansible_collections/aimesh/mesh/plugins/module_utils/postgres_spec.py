@@ -41,6 +41,16 @@ class WantedLogin:
 
 
 @dataclass(frozen=True)
+class ClusterContainer:
+    """Manager `container`: the Compose project, the service in it, and the files that define that."""
+
+    project: str
+    folder: str
+    service: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class WantedCluster:
     manager: str
     version: str
@@ -59,6 +69,7 @@ class WantedCluster:
     extensions: tuple[str, ...]
     unit: str
     supervisor: str
+    container: ClusterContainer | None = None
 
     @property
     def roles(self) -> tuple[WantedLogin, ...]:
@@ -86,6 +97,7 @@ def cluster_of(options: Mapping[str, Any]) -> WantedCluster:
         extensions=tuple(options["extensions"]),
         unit=options.get("unit") or "",
         supervisor=options.get("supervisor") or "",
+        container=_container(options.get("container")),
     )
     _check(found)
     return found
@@ -113,6 +125,12 @@ def access_text(cluster: WantedCluster) -> str:
 def quoted(value: str) -> str:
     """A value in single quotes, for SQL and for the settings file alike."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def _container(options: Mapping[str, Any] | None) -> ClusterContainer | None:
+    if not options:
+        return None
+    return ClusterContainer(options["project"], options["folder"], options["service"], tuple(options["files"]))
 
 
 def _login(options: Mapping[str, Any]) -> WantedLogin:

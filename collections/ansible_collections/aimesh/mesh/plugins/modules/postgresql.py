@@ -26,10 +26,11 @@ options:
     type: dict
     suboptions:
       manager:
-        description: C(debian) is pg_createcluster and systemd, C(embedded) is initdb and supervisord.
+        description: C(debian) is pg_createcluster and systemd, C(embedded) is initdb and supervisord,
+          C(container) is initdb and Docker Compose.
         type: str
         required: true
-        choices: [debian, embedded]
+        choices: [debian, embedded, container]
       version:
         description: Major version.
         type: str
@@ -112,6 +113,14 @@ options:
         description: Socket of the supervisord that runs it, with C(embedded).
         type: str
         default: ""
+      container:
+        description: How Docker Compose runs it, with C(container).
+        type: dict
+        suboptions:
+          project: {description: Name of the Compose project., type: str, required: true}
+          folder: {description: Folder of the project., type: path, required: true}
+          service: {description: Service in the project., type: str, required: true}
+          files: {description: Compose files that define it., type: list, elements: str, required: true}
 """
 
 EXAMPLES = r"""
@@ -166,6 +175,15 @@ CLUSTER = {
     "extensions": {"type": "list", "elements": "str", "default": []},
     "unit": {"type": "str", "default": ""},
     "supervisor": {"type": "str", "default": ""},
+    "container": {
+        "type": "dict",
+        "options": {
+            "project": {"type": "str", "required": True},
+            "folder": {"type": "path", "required": True},
+            "service": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "str", "required": True},
+        },
+    },
 }
 
 

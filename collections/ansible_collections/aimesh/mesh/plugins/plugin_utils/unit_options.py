@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Unit
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Container, Unit
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.status_lines import status_lines
 
@@ -42,3 +42,8 @@ def unit_args(unit: Unit, fingerprint: str) -> dict[str, Any]:
 def with_lines(verb: str, result: dict[str, Any]) -> dict[str, Any]:
     """A module's result; that of `status` also as `lines` for people."""
     return result | {"lines": status_lines(result["units"])} if verb == "status" and "units" in result else result
+
+
+def container_args(container: Container | None) -> dict[str, Any] | None:
+    """How Docker Compose runs a unit, as a module takes it."""
+    return {"service": container.service, "files": list(container.files)} if container is not None else None

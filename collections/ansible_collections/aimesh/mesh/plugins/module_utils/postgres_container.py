@@ -1,0 +1,140 @@
+"""A PostgreSQL cluster in a container of a Compose project; its data directory has the same path on the host."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import write_atomic
+from ansible_collections.aimesh.mesh.plugins.module_utils.compose import ComposeUnit, Project, trouble_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.compose_convergence import older_than_definition
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import DockerError, run_docker
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import TIMEOUT_S, Client, owner_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import INITDB, START_TIMEOUT_S, last_line
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
+    HEADER,
+    ClusterContainer,
+    PostgresError,
+    WantedCluster,
+)
+from ansible_collections.aimesh.mesh.plugins.module_utils.readiness import log_excerpt
+
+UTF8 = ("--encoding=UTF8", "--locale=C.UTF-8")
+INCLUDE = "include_if_exists = 'aimesh.conf'"
+
+
+def run_in_container(cluster: WantedCluster, argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program in the cluster's container; while that is down, in one of its own that goes afterwards."""
+    where = _container(cluster)
+    try:
+        if _project(where).show([cluster.unit])[cluster.unit].running:
+            command = ["exec", "--interactive", "--user", cluster.run_as, cluster.unit, *argv]
+        else:
+            files = [part for path in where.files for part in ("--file", path)]
+            command = ["compose", "--progress", "quiet", "--project-name", where.project, "--project-directory"]
+            command += [where.folder, *files, "run", "--rm", "--no-deps", "--no-TTY", where.service, *argv]
+        return run_docker(command, text=text, timeout_s=TIMEOUT_S, env={"COMPOSE_IGNORE_ORPHANS": "true"})
+    except DockerError as error:
+        raise PostgresError(str(error)) from None
+
+
+class ContainerManager:
+    """initdb in a container of the image, and the container that Compose runs."""
+
+    def __init__(self, cluster: WantedCluster) -> None:
+        self._cluster = cluster
+        self._data = Path(cluster.data_dir)
+        self._where = _container(cluster)
+        self._unit = ComposeUnit(self._where.service, self._where.files)
+        self._project = _project(self._where)
+
+    @property
+    def config_dir(self) -> str:
+        return str(self._data)
+
+    @property
+    def config_path(self) -> str:
+        return str(self._data / "aimesh.conf")
+
+    @property
+    def access_path(self) -> str:
+        return str(self._data / "pg_hba.conf")
+
+    def configured(self) -> bool:
+        try:
+            return INCLUDE in (self._data / "postgresql.conf").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+
+    def make(self) -> None:
+        cluster = self._cluster
+        argv = [f"{cluster.bin_dir}/initdb", "-D", cluster.data_dir, "-U", cluster.run_as, *UTF8, *INITDB]
+        done = run_in_container(cluster, argv)
+        if done.returncode != 0:
+            raise PostgresError(
+                f"PostgreSQL's data cannot be initialised in {cluster.data_dir} by the container of service "
+                f"{self._where.service}: {last_line(done.stderr or done.stdout)}."
+            )
+        self.adopt()
+
+    def adopt(self) -> None:
+        path = self._data / "postgresql.conf"
+        uid, gid = owner_of(self._cluster)
+        text = path.read_text(encoding="utf-8") if path.is_file() else HEADER
+        write_atomic(str(path), f"{text}{INCLUDE}\n".encode(), mode=0o600, uid=uid, gid=gid)
+
+    def drop_partial(self) -> None:
+        """The configuration lies in the data directory and goes with it."""
+
+    def running(self) -> bool:
+        """Whether it runs as its Compose file says now; one that was made before the file is started anew."""
+        try:
+            seen = self._project.show([self._cluster.unit])
+        except DockerError as error:
+            raise PostgresError(str(error)) from None
+        return seen[self._cluster.unit].running and not older_than_definition(seen, {self._cluster.unit: self._unit})
+
+    def enabled(self) -> bool:
+        return True
+
+    def enable(self) -> None:
+        """The engine starts every container that was not stopped on request."""
+
+    def start(self) -> None:
+        self._bring_up()
+
+    def restart(self) -> None:
+        self._bring_up()
+
+    def _bring_up(self) -> None:
+        name = self._cluster.unit
+        try:
+            # One that runs is made anew: its settings, or its definition, are not what it was started with.
+            problem = self._project.up([self._unit], recreate=self._project.show([name])[name].running)
+            self._wait(problem)
+        except DockerError as error:
+            raise PostgresError(str(error)) from None
+
+    def _wait(self, problem: str) -> None:
+        name, client = self._cluster.unit, Client(self._cluster)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            state = self._project.show([name])[name]
+            refused = client.answers() if state.running else (problem or state.text)
+            if refused is None:
+                return
+            if trouble_of(state) or time.monotonic() > deadline:
+                tail = log_excerpt(name, self._project.log)
+                raise PostgresError(f"{client.where} does not start ({name} is {state.text}): {refused}.{tail}")
+            time.sleep(0.2)
+
+
+def _container(cluster: WantedCluster) -> ClusterContainer:
+    if cluster.container is None:
+        raise PostgresError(f"The cluster {cluster.name} is to run in a container, and the plan names none.")
+    return cluster.container
+
+
+def _project(where: ClusterContainer) -> Project:
+    return Project(where.project, where.folder)
