@@ -1,0 +1,188 @@
+"""A deployed site on which rollouts are tried: its releases, its playbooks, and what the state home says of each run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from doctored_release import Doctored, Shelf, next_version
+
+from tests.testbed import playbook
+from tests.testbed.paths import REPOSITORY
+from tests.testbed.site import Site
+from tests.testbed.vm import Vm
+
+STATE = "/var/lib/aimesh"
+QUICK = {"soak_s": 3, "ready_timeout_s": 40}
+"""Rollout settings for stories that are not about the defaults."""
+GATEWAY = 3000
+
+
+@dataclass
+class Bench:
+    """`applied()` is asked of the host each time: what a playbook said of itself is no evidence."""
+
+    site: Site
+    shelf: Shelf
+    quick: dict[str, Any] = field(default_factory=lambda: dict(QUICK))
+    _made: int = 0
+
+    @property
+    def vm(self) -> Vm:
+        """The state host; in these sites it is the edge host as well."""
+        return self.site.vms[-1]
+
+    # ---- releases -----------------------------------------------------------------------------------------------
+
+    def build(self, doctored: Doctored, *, after: str = "") -> str:
+        """A release above `after` (default: the applied one), of content that no earlier one had; returns its id."""
+        self._made += 1
+        version = next_version((after or self.applied()).partition("+")[0])
+        named = Doctored(f"{doctored.name}-{self._made}", doctored.hook, doctored.sql, doctored.contracts)
+        return self.shelf.add(named, version)
+
+    # ---- playbooks ----------------------------------------------------------------------------------------------
+
+    def arguments(self, **settings: Any) -> tuple[str, ...]:
+        """What every run here gets: the shelf, and `mesh_update` with the quick settings under `settings`."""
+        return (*self.shelf.source, "-e", json.dumps({"mesh_update": {**self.quick, **settings}}))
+
+    def update(self, release_id: str, *arguments: str, **settings: Any) -> playbook.Outcome:
+        target = ("-e", json.dumps({"mesh_target_version": release_id}))
+        return self.site.run("playbooks/update.yml", *self.arguments(**settings), *target, *arguments)
+
+    def rollback(self, *arguments: str, **settings: Any) -> playbook.Outcome:
+        return self.site.run("playbooks/rollback.yml", *self.arguments(**settings), *arguments)
+
+    def scale(self, replicas: dict[str, int], *arguments: str, **settings: Any) -> playbook.Outcome:
+        wish = ("-e", json.dumps({"mesh_scale": replicas}))
+        return self.site.run("playbooks/scale.yml", *self.arguments(**settings), *wish, *arguments)
+
+    def deploy(self, *arguments: str) -> playbook.Outcome:
+        """`playbooks/deploy.yml`, the part of site.yml that changes anything."""
+        return self.site.deploy(*self.arguments(), *arguments)
+
+    def redeploy_of(self, release_id: str) -> tuple[str, ...]:
+        """Arguments of an inventory that names a release."""
+        return ("-e", json.dumps({"mesh_version": release_id}))
+
+    def begin_update(self, release_id: str, **settings: Any) -> subprocess.Popen[str]:
+        """An update in a session of its own, for stories that kill it; its output can be read line by line."""
+        wish = ("-e", json.dumps({"mesh_target_version": release_id}))
+        command = playbook.command(
+            "playbooks/update.yml", self.site.inventory, "-e", "mesh_preflight=warn", *self.arguments(**settings), *wish
+        )
+        return subprocess.Popen(
+            command, cwd=REPOSITORY, env=playbook.environment(self.site.env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    # ---- what the state home says -------------------------------------------------------------------------------
+
+    def state(self, name: str) -> Any:
+        """A JSON file of the state home, None when it is not there."""
+        text = self.vm.run(f"cat {STATE}/{name} 2>/dev/null", check=False)
+        return json.loads(text) if text.strip() else None
+
+    def applied(self) -> str:
+        """Id of the release that the applied plan names."""
+        plan: dict[str, Any] = self.state("applied-plan.json")
+        document = plan.get("plan", plan)
+        return str(document["release"]["id"])
+
+    def applied_plan(self) -> dict[str, Any]:
+        plan: dict[str, Any] = self.state("applied-plan.json")
+        document: dict[str, Any] = plan.get("plan", plan)
+        return document
+
+    def unfinished(self) -> dict[str, Any] | None:
+        """The rollout that is neither done nor given up, as recorded."""
+        record: dict[str, Any] | None = self.state("rollout.json")
+        return record
+
+    def last_rollout(self) -> dict[str, Any]:
+        """The newest finished rollout's record."""
+        newest = self.vm.run(
+            f"ls -t {STATE}/rollouts/*.json 2>/dev/null | grep -v traffic | head -1", check=False
+        ).strip()
+        assert newest, "no finished rollout is recorded"
+        record: dict[str, Any] = json.loads(self.vm.run(f"cat {shlex.quote(newest)}"))
+        return record
+
+    def proof(self, rollout_id: str) -> dict[str, Any]:
+        """What the load generator saw during a rollout."""
+        proof: dict[str, Any] | None = self.state(f"rollouts/{rollout_id}.traffic.json")
+        assert proof is not None, f"rollout {rollout_id} left no proof of its traffic"
+        return proof
+
+    # ---- what runs ----------------------------------------------------------------------------------------------
+
+    def running(self) -> dict[str, str]:
+        """Unit → release that its process itself reports, of every planned instance."""
+        plan = self.applied_plan()
+        return {each["unit"]: self._version(each) for each in plan["instances"]}
+
+    def spares_running(self) -> list[str]:
+        """Spares that answer although no rollout is under way."""
+        return [each["unit"] for each in self.applied_plan()["spares"] if self._version(each)]
+
+    def _version(self, instance: dict[str, Any]) -> str:
+        url = f"http://{instance['bind']}:{instance['port']}/health/live"
+        answer = self.vm.run(f"python3 -I -c \"{_GET}\" '{url}'", check=False)
+        return str(json.loads(answer)["version"]) if answer.strip() else ""
+
+    def call(self, method: str, path: str, body: Any = None, port: int = GATEWAY) -> Any:
+        """Ask an endpoint on its host with the admin token; the answer's JSON. Raises on an error status."""
+        plan = self.applied_plan()
+        words = [method, f"http://127.0.0.1:{port}{path}", plan["mesh"]["paths"]["config"]]
+        words += [json.dumps(body)] if body is not None else []
+        return json.loads(self.vm.run(f"python3 -I -c \"{_CALL}\" " + " ".join(shlex.quote(word) for word in words)))
+
+    def sql(self, query: str) -> str:
+        """Answer of the mesh's database to a query, as psql prints it without decoration."""
+        return self.vm.run(psql(self.applied_plan(), query)).strip()
+
+
+def psql(plan: dict[str, Any], query: str) -> str:
+    """Shell command that asks the database on its own host as its superuser."""
+    statement = shlex.quote(query)
+    if plan["mesh"]["platform"] == "compose":
+        unit = plan["postgresql"].get("unit", "aimesh-postgresql")
+        return f"docker exec -u 10011 {unit} psql -h /var/run/postgresql -U postgres -d mesh_registry -Atc {statement}"
+    return f"su postgres -c {shlex.quote(f'psql -d mesh_registry -Atc {statement}')}"
+
+
+_GET = """
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.read().decode())
+except OSError:
+    pass
+"""
+
+# The token is read on the host and shown nowhere.
+_CALL = """
+import json, pathlib, sys, urllib.request
+method, url, config = sys.argv[1:4]
+token = pathlib.Path(config, 'credentials', 'service_token').read_text().strip()
+body = sys.argv[4].encode() if len(sys.argv) > 4 else None
+request = urllib.request.Request(url, data=body, method=method,
+    headers={'Authorization': 'Bearer ' + token, 'Content-Type': 'application/json'})
+print(urllib.request.urlopen(request, timeout=10).read().decode() or 'null')
+"""
+
+
+def kept_run() -> str:
+    """`AIMESH_STORY_RUN`: a testbed run that is up and stays up, so that one story can be tried by hand."""
+    return os.environ.get("AIMESH_STORY_RUN", "")
+
+
+def kept_folder(run: str) -> Path:
+    return REPOSITORY / ".cache" / "stories" / run
