@@ -194,7 +194,7 @@ class FaultStories:
 
     @staticmethod
     def went_back(bench: Bench, before: str, broken: str) -> None:
-        """The mesh serves on `before`; the failed rollout is on record; a rollback closes it without touching a slot."""
+        """The mesh serves on `before`; a rollback closes the failed rollout without touching a slot."""
         assert set(bench.running().values()) == {before}
         assert bench.applied() == before
         record = bench.unfinished()

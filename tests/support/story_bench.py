@@ -1,4 +1,4 @@
-"""A deployed site on which rollouts are tried: its releases, its playbooks, and what the state home says of each run."""
+"""A deployed site on which rollouts are tried: its releases, its playbooks, and what the state home says of them."""
 
 from __future__ import annotations
 
@@ -37,16 +37,12 @@ class Bench:
         """The state host; in these sites it is the edge host as well."""
         return self.site.vms[-1]
 
-    # ---- releases -----------------------------------------------------------------------------------------------
-
     def build(self, doctored: Doctored, *, after: str = "") -> str:
         """A release above `after` (default: the applied one), of content that no earlier one had; returns its id."""
         self._made += 1
         version = next_version((after or self.applied()).partition("+")[0])
         named = Doctored(f"{doctored.name}-{self._made}", doctored.hook, doctored.sql, doctored.contracts)
         return self.shelf.add(named, version)
-
-    # ---- playbooks ----------------------------------------------------------------------------------------------
 
     def arguments(self, **settings: Any) -> tuple[str, ...]:
         """What every run here gets: the shelf, and `mesh_update` with the quick settings under `settings`."""
@@ -74,15 +70,7 @@ class Bench:
     def begin_update(self, release_id: str, **settings: Any) -> subprocess.Popen[str]:
         """An update in a session of its own, for stories that kill it; its output can be read line by line."""
         wish = ("-e", json.dumps({"mesh_target_version": release_id}))
-        command = playbook.command(
-            "playbooks/update.yml", self.site.inventory, "-e", "mesh_preflight=warn", *self.arguments(**settings), *wish
-        )
-        return subprocess.Popen(
-            command, cwd=REPOSITORY, env=playbook.environment(self.site.env), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
-
-    # ---- what the state home says -------------------------------------------------------------------------------
+        return self.site.begin("playbooks/update.yml", *self.arguments(**settings), *wish)
 
     def state(self, name: str) -> Any:
         """A JSON file of the state home, None when it is not there."""
@@ -91,14 +79,11 @@ class Bench:
 
     def applied(self) -> str:
         """Id of the release that the applied plan names."""
-        plan: dict[str, Any] = self.state("applied-plan.json")
-        document = plan.get("plan", plan)
-        return str(document["release"]["id"])
+        return str(self.applied_plan()["release"]["id"])
 
     def applied_plan(self) -> dict[str, Any]:
         plan: dict[str, Any] = self.state("applied-plan.json")
-        document: dict[str, Any] = plan.get("plan", plan)
-        return document
+        return plan
 
     def unfinished(self) -> dict[str, Any] | None:
         """The rollout that is neither done nor given up, as recorded."""
@@ -120,8 +105,6 @@ class Bench:
         assert proof is not None, f"rollout {rollout_id} left no proof of its traffic"
         return proof
 
-    # ---- what runs ----------------------------------------------------------------------------------------------
-
     def running(self) -> dict[str, str]:
         """Unit → release that its process itself reports, of every planned instance."""
         plan = self.applied_plan()
@@ -141,7 +124,7 @@ class Bench:
         plan = self.applied_plan()
         words = [method, f"http://127.0.0.1:{port}{path}", plan["mesh"]["paths"]["config"]]
         words += [json.dumps(body)] if body is not None else []
-        return json.loads(self.vm.run(f"python3 -I -c \"{_CALL}\" " + " ".join(shlex.quote(word) for word in words)))
+        return json.loads(self.vm.run(f'python3 -I -c "{_CALL}" ' + " ".join(shlex.quote(word) for word in words)))
 
     def sql(self, query: str) -> str:
         """Answer of the mesh's database to a query, as psql prints it without decoration."""

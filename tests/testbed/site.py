@@ -26,22 +26,27 @@ class Site:
         self.name = name
         self.vms = list(addresses.values())
         self.inventory = folder / name
-        shutil.copytree(REPOSITORY / "inventories" / name, self.inventory)
-        hosts = self.inventory / "hosts.yml"
-        text = hosts.read_text()
-        for address, vm in addresses.items():
-            if address not in text:
-                raise ValueError(f"inventories/{name}/hosts.yml does not name {address}")
-            text = text.replace(address, vm.address)
-        hosts.write_text(text)
         password = folder / "vault-password"
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(24) + "\n")
+        # A site that an earlier process made is taken as it is: its hosts know its secrets.
+        if not password.exists():
+            self._make(addresses)
+            password.touch(mode=0o600)
+            password.write_text(secrets.token_urlsafe(24) + "\n")
         self.env = {
             "ANSIBLE_VAULT_PASSWORD_FILE": str(password),
             "ANSIBLE_PRIVATE_KEY_FILE": str(bed.key),
             "ANSIBLE_SSH_COMMON_ARGS": self.vms[0].ssh_options,
         }
+
+    def _make(self, addresses: dict[str, Vm]) -> None:
+        shutil.copytree(REPOSITORY / "inventories" / self.name, self.inventory)
+        hosts = self.inventory / "hosts.yml"
+        text = hosts.read_text()
+        for address, vm in addresses.items():
+            if address not in text:
+                raise ValueError(f"inventories/{self.name}/hosts.yml does not name {address}")
+            text = text.replace(address, vm.address)
+        hosts.write_text(text)
 
     def run(self, name: str, *arguments: str, timeout: float = 900) -> playbook.Outcome:
         return playbook.run(name, self.inventory, *SMALLER_MACHINE, *arguments, env=self.env, timeout=timeout)
@@ -50,9 +55,12 @@ class Site:
         return self.run("playbooks/deploy.yml", *arguments)
 
     def begin_deploy(self) -> subprocess.Popen[str]:
-        """A deploy in a session of its own, for tests that interrupt it; its output can be read line by line."""
+        return self.begin("playbooks/deploy.yml")
+
+    def begin(self, name: str, *arguments: str) -> subprocess.Popen[str]:
+        """A run in a session of its own, for tests that interrupt it; its output can be read line by line."""
         return subprocess.Popen(
-            playbook.command("playbooks/deploy.yml", self.inventory, *SMALLER_MACHINE),
+            playbook.command(name, self.inventory, *SMALLER_MACHINE, *arguments),
             cwd=REPOSITORY, env=playbook.environment(self.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
