@@ -6,6 +6,8 @@ import json
 import os
 import shlex
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,41 @@ class Bench:
         """An update in a session of its own, for stories that kill it; its output can be read line by line."""
         wish = ("-e", json.dumps({"mesh_target_version": release_id}))
         return self.site.begin("playbooks/update.yml", *self.arguments(**settings), *wish)
+
+    def raze(self) -> None:
+        """Take the mesh away with its data and backups."""
+        confirmed = ("-e", f"mesh_remove_data={self.site.name}", "-e", f"mesh_remove_backups={self.site.name}")
+        outcome = self.site.run("playbooks/destroy.yml", *self.shelf.source, *confirmed)
+        assert outcome.code == 0, outcome.output[-4000:]
+
+    def await_step(self, action: str, target: str, seconds: float = 180) -> None:
+        """Return as soon as the rollout to `target` has recorded a step with this action."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            record = self.unfinished()
+            if record and record["to"] == target and any(step["action"] == action for step in record["steps"]):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"no step {action} of a rollout to {target} within {seconds:.0f} s")
+
+    def kill_module(self) -> None:
+        """End the module call that changes the state host now, as a host that loses power would."""
+        self.vm.run(
+            "for pid in $(pgrep -f 'AnsiballZ_rollout|ansible.modules.*rollout'); do kill -9 $pid; done", check=False
+        )
+
+    def under_load(self, act: Callable[[], None], *arguments: str) -> dict[str, Any]:
+        """The proof of the load that runs during an update, over something else that `act` does."""
+        self._made += 1
+        name = f"story-{os.getpid()}-{self._made}"
+        for end in ("begins", "ends"):
+            outcome = self.site.run(
+                f"tests/vm/playbooks/load_{end}.yml", *self.arguments(), *arguments, "-e", f"load={name}"
+            )
+            assert outcome.code == 0, outcome.output[-4000:]
+            if end == "begins":
+                act()
+        return self.proof(name)
 
     def state(self, name: str) -> Any:
         """A JSON file of the state home, None when it is not there."""
