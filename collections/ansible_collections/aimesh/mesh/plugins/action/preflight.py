@@ -56,6 +56,7 @@ class ActionModule(SliceAction):
             "paths": paths,
             "ports": planned_ports(plan, host),
             "own_units": units,
+            "own_project": state.project.name if state.project is not None else "",
             "own_paths": sorted({*plan["mesh"]["paths"].values(), *paths}),
         }
 

@@ -59,6 +59,11 @@ options:
     type: list
     elements: str
     default: []
+  own_project:
+    description: Compose project of the mesh; a port that Docker holds for a container of it is ours. Filled in by the
+      action plugin.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -103,6 +108,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils import unit_records
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_ports import PROXY, ports_of_project
 from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import Owner, listeners, overlaps, owners
 from ansible_collections.aimesh.mesh.plugins.module_utils.machine import describe
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS
@@ -113,6 +119,11 @@ def is_ours(owner: Owner, units: set[str], pids: set[int], paths: list[str]) -> 
     if owner.unit in units or owner.pid in pids:
         return True
     return any(part.startswith(f"{path}/") or part == path for part in owner.command for path in paths)
+
+
+def published_by_us(owner: Owner | None, port: int, project: str) -> bool:
+    """Whether Docker holds the port for a container of the mesh."""
+    return owner is not None and owner.program == PROXY and bool(project) and port in ports_of_project(project)
 
 
 def held_ports(params: dict[str, Any]) -> list[dict[str, Any]]:
@@ -133,6 +144,8 @@ def held_ports(params: dict[str, Any]) -> list[dict[str, Any]]:
         owner = by_inode.get(listener.inode)
         if owner is not None and is_ours(owner, units, pids, params["own_paths"]):
             continue
+        if published_by_us(owner, listener.port, params["own_project"]):
+            continue
         who = {"pid": owner.pid, "program": owner.program, "unit": owner.unit} if owner else {"pid": 0}
         # One process often has a socket for each family, and one complaint about it is enough.
         found.setdefault((listener.port, who["pid"]), {**wanted, "address": listener.address, **who})
@@ -152,6 +165,7 @@ def main() -> None:
             "ports": {"type": "list", "elements": "dict", "default": [], "options": port_options},
             "own_units": {"type": "list", "elements": "str", "default": []},
             "own_paths": {"type": "list", "elements": "str", "default": []},
+            "own_project": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
