@@ -19,7 +19,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that knows one project, with port 3000."""
     client = tmp_path / "docker"
     client.write_text(
-        '#!/bin/sh\ncase "$*" in *project=aimesh*) echo "0.0.0.0:3000->3000/tcp";; *) echo "0.0.0.0:80->80/tcp";; esac\n'
+        '#!/bin/sh\ncase "$*" in\n*project=aimesh*) echo "0.0.0.0:3000->3000/tcp" ;;\n'
+        '*) echo "0.0.0.0:80->80/tcp" ;;\nesac\n'
     )
     client.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
