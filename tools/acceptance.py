@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
-from suites import PYTHON, ROOT, SUITES, Outcome, Suite, run_suite
+from suites import PYTHON, ROOT, SUITES, VM_UPDATES, Outcome, Suite, run_suite
 
 RESULTS = ROOT / "acceptance"
 LOGS = ROOT / "build" / "acceptance"
@@ -28,6 +28,12 @@ PARTS = {
     **{
         suite.name: suite
         for suite in (
+            Suite(
+                "update-vm",
+                "updates, rollbacks and scaling on a VM under load, broken builds, cut-off runs, the previous release",
+                (PYTHON, "-m", "pytest", "-s", "tests/vm/test_update.py", *VM_UPDATES),
+                real_hosts=True,
+            ),
             Suite(
                 "fresh-clone",
                 "make deploy in a fresh clone, cold and again, as root and as a plain user",

@@ -13,7 +13,8 @@ from story_bench import Bench, kept_folder, kept_run
 from tests.testbed import Testbed
 from tests.testbed.site import Site
 
-pytest.register_assert_rewrite("fault_stories", "previous_stories", "scale_stories", "story_claims", "update_stories")
+STORIES = ("fault", "previous", "scale", "timing", "update")
+pytest.register_assert_rewrite("story_claims", *(f"{name}_stories" for name in STORIES))
 
 
 @pytest.fixture(scope="session")

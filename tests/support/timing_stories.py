@@ -1,0 +1,37 @@
+"""How long an update takes, from its own record: by service, and the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import doctored_release as doctored
+from story_bench import Bench
+from story_claims import done, proven, settle, succeeded
+
+
+class TimingStories:
+    """Printed, so that the result of `make acceptance` shows it; numbers of one run on one machine, no promise."""
+
+    def test_the_time_of_an_update_of_six_services_with_two_slots_each_is_known(self, bench: Bench) -> None:
+        before = settle(bench)
+        slots = dict.fromkeys(bench.applied_plan()["services"], 2)
+        assert len(slots) == 6
+        succeeded(bench.scale(slots))
+        target = bench.build(doctored.NEXT)
+        succeeded(bench.update(target, soak_s=15))
+        record = done(bench, "update", before, target)
+        proof = proven(bench.proof(record["id"]))
+        print("\n".join(timing_table(record)))
+        print(f"{'p99 before, during, after (ms)':<34} {' '.join(str(ms) for ms in proof['p99_ms'].values())}")
+        succeeded(bench.scale(dict.fromkeys(slots, 1)))
+
+
+def timing_table(record: dict[str, Any]) -> list[str]:
+    """Seconds of a rollout's steps by unit without its slot, in the order of their first step, and from end to end."""
+    seconds: dict[str, float] = {}
+    for step in record["steps"]:
+        service = str(step.get("unit") or step["action"]).partition("@")[0]
+        seconds[service] = seconds.get(service, 0.0) + float(step["seconds"])
+    lines = [f"{service:<34} {spent:7.1f} s" for service, spent in seconds.items()]
+    whole = record["finished"] - record["started"]
+    return [*lines, f"{'whole rollout':<34} {whole:7.1f} s"]
