@@ -16,6 +16,5 @@ class ActionModule(SliceAction):
         return {
             "names": list(dict.fromkeys(part.state.packages)),
             "docker": part.state.project is not None,
-            "engine": part.state.project is not None,
             "files": [file.as_module_args() for file in part.rendered(part.state.package_files)],
         }

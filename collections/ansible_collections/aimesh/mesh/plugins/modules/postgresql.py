@@ -158,7 +158,7 @@ LOGIN = {
     "member_of": {"type": "list", "elements": "str", "default": []},
 }
 CLUSTER = {
-    "manager": {"type": "str", "required": True, "choices": ["debian", "embedded"]},
+    "manager": {"type": "str", "required": True, "choices": ["debian", "embedded", "container"]},
     "version": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
     "port": {"type": "int", "required": True},

@@ -33,7 +33,8 @@ def write_image_archive(folder: Path, images: Mapping[str, str], target: Path) -
     Raises ReleaseError for an image that is missing, or a file that is not what release.json names.
     """
     rows = read_rows(folder, list(images))
-    manifest, layers = [], {}
+    manifest: list[dict[str, Any]] = []
+    layers: dict[str, str] = {}
     with tarfile.open(target, mode="w") as tar:
         for name, reference in images.items():
             row = rows[name]
