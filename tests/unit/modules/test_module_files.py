@@ -305,3 +305,16 @@ def test_accounts_of_ours_are_made_recorded_and_go_with_nothing_else(tmp_path: P
     ]
     record = json.loads((tmp_path / "state/files.json").read_text())
     assert (record["users"], record["groups"]) == (["aimesh-unit"], ["aimesh-unit"])
+
+
+def test_a_path_to_leave_is_neither_written_nor_removed(tmp_path: Path) -> None:
+    run_module("files", wanted(tmp_path))
+    path = str(tmp_path / "etc/app.env")
+    args = wanted(tmp_path, leave=[path])
+    args["files"][0]["content"] = "PORT=1\n"
+    assert not run_module("files", args)["changed"]
+    assert Path(path).read_text() == "PORT=13000\n"
+    args["files"] = args["files"][1:]
+    assert not run_module("files", args)["changed"]
+    assert Path(path).exists()
+    assert run_module("files", args | {"leave": []})["removed"] == [path]

@@ -233,7 +233,7 @@ def test_what_cannot_be_rendered_is_one_clear_sentence(refusals: Run, number: in
 
 def test_a_mistyped_option_and_a_missing_plan_are_named(refusals: Run) -> None:
     mistyped, missing = refusals.results[-5:-3]
-    assert mistyped["msg"] == "Unknown option template; this task takes build_dir, plan_path, templates."
+    assert mistyped["msg"] == "Unknown option template; this task takes build_dir, leave, plan_path, templates."
     assert missing["msg"].startswith("There is no plan at /nowhere/plan.json;")
 
 

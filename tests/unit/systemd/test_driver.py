@@ -13,6 +13,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile, unit_fingerprint
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slot_paths import slot_paths
 
 from .conftest import rendered, secret_value
 
@@ -264,3 +265,20 @@ def test_a_rollout_knows_the_edge_and_how_to_dump_the_database(plan: dict[str, A
     assert known.haproxy_unit in {unit.name for unit in state.units}
     assert known.haproxy_config in {file.path for file in state.files}
     assert known.backup_command[-1] == "mesh_registry"
+
+
+def test_what_a_rollout_alone_writes_are_slots_migration_and_the_list_of_servers(
+    plan: dict[str, Any], state: HostState
+) -> None:
+    left = set(slot_paths(plan, "vm1"))
+    own = {file.path for file in state.files}
+    assert {path.rsplit("/", 1)[1] for path in own & left} == {
+        "haproxy.cfg",
+        "aimesh-migrate.service",
+        *(f"{instance['unit']}.service" for instance in plan["instances"]),
+    }
+    assert "/etc/systemd/system/aimesh-registry@c.service" in left, "a slot that goes is the rollout's to remove"
+
+
+def test_a_host_without_slots_has_no_files_of_a_rollout(two_hosts: dict[str, Any]) -> None:
+    assert slot_paths(two_hosts, "node2") == []

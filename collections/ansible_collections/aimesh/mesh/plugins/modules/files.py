@@ -68,12 +68,25 @@ options:
         type: list
         elements: str
         default: []
+  leave:
+    description:
+      - Paths that are neither written nor removed, whatever the list of files says.
+      - In a playbook V(slots) stands for what only a rollout writes, the files of slots, of the migration and of
+        HAProxy's servers.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
 - name: Host has the files of the mesh
   aimesh.mesh.files:
     templates: "{{ role_path }}/templates"
+
+- name: Host has the files that a rollout does not write slot by slot
+  aimesh.mesh.files:
+    templates: "{{ role_path }}/templates"
+    leave: slots
 """
 
 RETURN = r"""
@@ -174,6 +187,7 @@ class FilesModule:
         self.dry = bool(module.check_mode)
         self.state_dir: str = module.params["state_dir"]
         self.manifest: Manifest = load_manifest(self.state_dir)
+        self.left = frozenset(module.params["leave"])
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -236,7 +250,11 @@ class FilesModule:
                 apply_directory(wanted, change)
 
     def _files(self) -> None:
-        wanted = [wanted_file(options, predict=self.dry) for options in self.module.params["files"]]
+        wanted = [
+            wanted_file(options, predict=self.dry)
+            for options in self.module.params["files"]
+            if options["path"] not in self.left
+        ]
         changes = compare_files(wanted, self.manifest)
         self.outcome.files = {change.path: list(change.what) for change in changes}
         self.outcome.diff += [change.diff for change in changes]
@@ -245,7 +263,7 @@ class FilesModule:
 
     def _prune(self) -> None:
         wanted = {options["path"] for options in self.module.params["files"]}
-        stale = sorted(set(self.manifest.files) - wanted)
+        stale = sorted(set(self.manifest.files) - wanted - self.left)
         if not stale and not self._stale_directories([]):
             return
         for path in stale:
@@ -271,7 +289,7 @@ class FilesModule:
     def _stale_directories(self, going: list[str]) -> list[str]:
         """Directories of ours, innermost first, that nothing wanted lies in and that hold at most what is going."""
         needed = [options["path"] for options in [*self.module.params["files"], *self.module.params["directories"]]]
-        needed.append(self.state_dir)
+        needed += [self.state_dir, *(path for path in self.manifest.files if path in self.left)]
         gone = set(going)
         stale = []
         for path in sorted(self.manifest.directories, key=lambda name: -len(Path(name).parts)):
@@ -293,6 +311,7 @@ def main() -> None:
             "users": {"type": "list", "elements": "dict", "default": [], "options": USER_OPTIONS},
             "directories": {"type": "list", "elements": "dict", "default": [], "options": DIRECTORY_OPTIONS},
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS},
+            "leave": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -37,6 +37,17 @@ class SliceError(Exception):
     """The slice cannot be brought to the host; the message is one sentence for the operator."""
 
 
+def driver_of(plan: Plan) -> Any:
+    """The driver of the plan's platform, a module. Raises SliceError."""
+    platform = plan["mesh"]["platform"]
+    try:
+        return importlib.import_module(f"{DRIVERS}.{platform}")
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.endswith(f"drivers.{platform}"):
+            raise
+        raise SliceError(f"There is no driver for the platform {platform}; change mesh_platform.") from None
+
+
 def driver_state(plan: Plan, host: str) -> HostState:
     """The driver of the plan's platform renders the host. Raises SliceError."""
     platform = plan["mesh"]["platform"]
@@ -45,12 +56,7 @@ def driver_state(plan: Plan, host: str) -> HostState:
             f"The plan has no host {host}, it has {', '.join(plan['hosts'])}; "
             "put the host into the group mesh of the inventory, or leave it out of the play."
         )
-    try:
-        driver = importlib.import_module(f"{DRIVERS}.{platform}")
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.endswith(f"drivers.{platform}"):
-            raise
-        raise SliceError(f"There is no driver for the platform {platform}; change mesh_platform.") from None
+    driver = driver_of(plan)
     try:
         state: HostState = driver.render(plan, host)
     except (LookupError, TypeError, AttributeError) as error:
@@ -187,7 +193,8 @@ class SliceAction(ActionBase):
         templates = self._task.args.get("templates")
         return Slice(
             plan=plan,
-            host=str(self._task_vars["inventory_hostname"]),
+            # A delegated task is about the host that it goes to.
+            host=str(self._task.delegate_to or self._task_vars["inventory_hostname"]),
             templates=Path(str(templates)) if templates else None,
             repository=repository,
             check_mode=bool(self._task.check_mode),
