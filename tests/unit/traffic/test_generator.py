@@ -165,6 +165,17 @@ def test_streams_that_come_with_the_new_release_are_followed_from_then_on(drive:
     assert proof["by_kind"]["events"]["sent"] == 2
 
 
+def test_streams_that_go_with_a_rollback_owe_no_event_from_then_on(drive: Drive, mesh: FakeMesh) -> None:
+    def rollout() -> None:
+        mesh.faults.no_streams = True
+        mesh.update()
+
+    proof = drive(rollout)
+    assert proof["verdict"] == "pass", proof["reasons"]
+    assert proof["by_kind"]["events"]["sent"] == 2
+    assert proof["by_kind"]["events"]["not_offered"] > 0
+
+
 def test_a_site_that_forbids_writes_is_only_read(drive: Drive, mesh: FakeMesh) -> None:
     proof = drive(mesh.update, writes=False)
     assert proof["verdict"] == "pass", proof["reasons"]
