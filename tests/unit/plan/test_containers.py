@@ -118,6 +118,16 @@ def test_images_out_of_a_registry_are_named_by_digest(tmp_path: Path) -> None:
     assert found["pull"] is True
 
 
+def test_a_release_that_runs_needs_no_images_on_the_controller(tmp_path: Path, one: Plan) -> None:
+    without = Releases("dist", RELEASES.current, RELEASES.ids)
+    assert plan_of(tmp_path, COMPOSE, releases=without, applied=one)["release"] == one["release"] | {
+        "schema": {"level": 0, "compatible_from": 0}
+    }
+    other = one | {"release": one["release"] | {"id": "1.0.0+ffffffff"}}
+    (error,) = errors_of(tmp_path, COMPOSE, releases=without, applied=other)
+    assert "has no container image" in error
+
+
 def test_a_removal_needs_no_images(tmp_path: Path) -> None:
     releases = Releases("dist", {"0.0.0": "0.0.0+00000000"}, ("0.0.0+00000000",), any_version=True)
     assert errors_of(tmp_path, COMPOSE, releases=releases) == []

@@ -108,7 +108,7 @@ def build_plan(inputs: PlanInputs) -> Plan:
     document = _document(inputs, settings, basics, platform, profile, hosts, release, problems)
     check_ports(document, settings, problems)
     if platform.containers:
-        _use_containers(document, settings, inputs.releases, problems)
+        _use_containers(document, settings, inputs, problems)
     if inputs.applied and release["id"]:
         check_applied(document, inputs.applied, settings, problems)
     if problems:
@@ -117,14 +117,19 @@ def build_plan(inputs: PlanInputs) -> Plan:
     return document
 
 
-def _use_containers(document: Plan, settings: Settings, releases: Releases, problems: Problems) -> None:
+def _use_containers(document: Plan, settings: Settings, inputs: PlanInputs, problems: Problems) -> None:
     """Turn the plan of a mesh on hosts into that of the same mesh in containers."""
     check_containers(document, settings, problems)
     put_in_containers(document)
     if document["release"]["id"]:
         systems = {name: str(host["os"]["id"]) for name, host in document["hosts"].items()}
         document["release"]["images"] = plan_images(
-            document["release"]["id"], releases, systems, settings.site["mesh_image_registry"], problems
+            document["release"]["id"],
+            inputs.releases,
+            inputs.applied,
+            systems,
+            settings.site["mesh_image_registry"],
+            problems,
         )
 
 

@@ -63,13 +63,23 @@ def put_in_containers(document: dict[str, Any]) -> None:
 
 
 def plan_images(
-    release: str, releases: Releases, systems: Mapping[str, str], registry: str | None, problems: Problems
+    release: str,
+    releases: Releases,
+    applied: Mapping[str, Any] | None,
+    systems: Mapping[str, str],
+    registry: str | None,
+    problems: Problems,
 ) -> dict[str, dict[str, Any]]:
-    """The plan's `release.images`: name → reference, id, whether it is pulled. `systems`: host → id of its system."""
+    """The plan's `release.images`: name → reference, id, whether it is pulled. `systems`: host → id of its system.
+
+    A release that runs already needs no images on the controller: the applied plan knows them.
+    """
     rows = releases.images.get(release, {})
     if releases.any_version:
         # A removal goes by what the host has recorded.
         return {name: {"reference": f"aimesh/{name}:none", "id": "", "pull": False} for name in IMAGES}
+    if not rows and applied and applied["release"]["id"] == release and "images" in applied["release"]:
+        return {name: dict(image) for name, image in applied["release"]["images"].items()}
     missing = [name for name in IMAGES if name not in rows]
     if missing:
         problems.tell(
