@@ -11,6 +11,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, instances_of, spares_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slot_paths import slot_paths
 
 from .conftest import FOLDER, fingerprints, project, rendered, secret_value, slot_project
 
@@ -143,6 +144,18 @@ def test_a_rollout_knows_where_the_edge_is(plan: Plan, state: HostState) -> None
     assert known.haproxy_config in {file.path for file in state.files}
     assert known.haproxy_unit in {unit.name for unit in state.units}
     assert known.backup_command[:3] == ("docker", "exec", "aimesh-postgresql")
+
+
+def test_the_preparation_of_a_rollout_leaves_the_files_of_slots_and_writes_all_others(
+    plan: Plan, state: HostState
+) -> None:
+    left = set(slot_paths(plan, "vm1"))
+    assert {f"{FOLDER}/slots/registry-{slot}.yaml" for slot in "abc"} <= left
+    assert left & {file.path for file in state.files} == {
+        *(f"{FOLDER}/slots/{service}-a.yaml" for service in SERVICES),
+        f"{FOLDER}/parts/migrate.yaml",
+        "/etc/aimesh/haproxy/haproxy.cfg",
+    }
 
 
 def test_a_changed_policy_restarts_the_policy_service_and_nothing_else(plan: Plan) -> None:
