@@ -20,6 +20,7 @@ def test_an_update_that_hurts_nobody_passes(drive: Drive, mesh: FakeMesh) -> Non
     assert proof["sent"] > 100
     assert proof["acknowledged"] > 20
     assert proof["reconnects"] == 2
+    assert 0.3 < proof["longest_stream_s"] < 10
     assert proof["versions_in_order"]
     assert {service: [row["version"] for row in rows] for service, rows in proof["versions"].items()} == {
         service: [OLD, NEW] for service in SERVICES

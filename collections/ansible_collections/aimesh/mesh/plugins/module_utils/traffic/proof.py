@@ -65,6 +65,7 @@ def prove(
         "missed_events": sum(len(names) for names in missed.values()),
         "reconnects": sum(seen.reconnects for seen in events),
         "streams_cut": sum(seen.cut for seen in events),
+        "longest_stream_s": _longest_stream(entries),
         **latency,
         "p99_factor": p99_factor,
         "p99_ratio": _ratio(latency["p99_ms"]),
@@ -183,6 +184,11 @@ def _of_kind(entries: Iterable[Entry], kind: str, marks: Marks) -> dict[str, Any
     }
     # How long a stream of events lasts says nothing of its speed.
     return told if kind == EVENTS else told | _percentiles(asked, marks)
+
+
+def _longest_stream(entries: Iterable[Entry]) -> float:
+    """Seconds that the longest stream of events lasted; 0 where there was none."""
+    return round(max((e.ms for e in entries if e.kind == EVENTS and e.status == 200), default=0.0) / 1000, 1)
 
 
 def _shown(entry: Entry, marks: Marks) -> dict[str, Any]:

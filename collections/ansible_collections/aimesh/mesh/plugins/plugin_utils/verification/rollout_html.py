@@ -21,7 +21,16 @@ def rollout_section(rollout: Mapping[str, Any] | None) -> str:
     verdict = "pass" if proof["verdict"] == "pass" else "fail"
     facts = {
         name.replace("_", " "): proof.get(name)
-        for name in ("sent", "failed", "duplicated", "lost", "never_sent", "missed_events", "reconnects")
+        for name in (
+            "sent",
+            "failed",
+            "duplicated",
+            "lost",
+            "never_sent",
+            "missed_events",
+            "reconnects",
+            "longest_stream_s",
+        )
     }
     listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{_number(value)}</dd></div>" for name, value in facts.items())
     reasons = "".join(f"<p>{escape(str(reason))}</p>" for reason in proof.get("reasons", []))
