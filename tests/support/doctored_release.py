@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,8 +95,9 @@ INCOMPATIBLE = Doctored("incompatible", sql="CREATE TABLE doctored (id integer P
 class Shelf:
     """A releases folder with the release that `make release` built last, and whatever is added."""
 
-    def __init__(self, folder: Path, dist: Path = DIST) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, dist: Path = DIST, base_image: str = "") -> None:
+        """With `base_image` every release of the shelf has container images, built on that Debian."""
+        self.folder, self._base_image = folder, base_image
         folder.mkdir(parents=True, exist_ok=True)
         current: dict[str, str] = json.loads((dist / "current.json").read_text())
         newest = max(current, key=lambda version: [int(part) for part in version.split(".")])
@@ -102,6 +105,7 @@ class Shelf:
         self._current = {newest: self.base}
         # What is built for the base later, such as its images, is seen here as well.
         (folder / self.base).symlink_to((dist / self.base).resolve())
+        self._build_images(self.base)
         self._write_index()
 
     def add(self, doctored: Doctored, version: str | None = None) -> str:
@@ -111,6 +115,7 @@ class Shelf:
     def put(self, change: Change, version: str) -> str:
         """Put the base on the shelf with `change` made to its package's files (path → content, and back)."""
         release_id = derive(self.folder / self.base, self.folder, version, change)
+        self._build_images(release_id)
         self._current.setdefault(version, release_id)
         self._write_index()
         return release_id
@@ -123,6 +128,14 @@ class Shelf:
     def target(self, release_id: str) -> tuple[str, ...]:
         """Arguments of a run that goes to a release."""
         return (*self.source, "-e", json.dumps({"mesh_target_version": release_id}))
+
+    def _build_images(self, release_id: str) -> None:
+        """Only the layer of the app is new in a doctored release, so this takes seconds."""
+        if self._base_image:
+            command = [sys.executable, str(REPOSITORY / "tools" / "images.py"), f"--base={self._base_image}"]
+            subprocess.run(
+                [*command, f"--release={self.folder / release_id}"], check=True, capture_output=True, text=True
+            )
 
     def _write_index(self) -> None:
         (self.folder / "current.json").write_text(json.dumps(self._current, indent=1))
