@@ -21,6 +21,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import (
     run_docker,
 )
 
+PROJECT = "aimesh"
+"""The one Compose project that is ours on any host."""
 PROJECT_LABEL = "com.docker.compose.project"
 UP_TIMEOUT_S = 900.0
 JOB_TIMEOUT_S = 900.0

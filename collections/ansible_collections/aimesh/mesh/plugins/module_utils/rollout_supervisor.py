@@ -68,6 +68,11 @@ def supervisor_of(kind: str, containers: Mapping[str, Any]) -> SlotSupervisor:
     """
     if kind == "systemd":
         return SystemdSlots()
+    if kind == "compose":
+        # Imported where it is used: a host pays for the start of each module call.
+        from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_compose import ComposeSlots
+
+        return ComposeSlots(containers)
     raise HostChangeError(f"There is no supervisor {kind} for slots of {', '.join(containers) or 'this host'}.")
 
 

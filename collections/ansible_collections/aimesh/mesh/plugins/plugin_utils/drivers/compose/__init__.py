@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.compose import PROJECT
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import app, cache, data, edge
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout import (
     EDGE,
     IMAGES,
     MESH,
     OUTSIDE,
-    PROJECT,
     base_path,
     folder,
     image,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.compose import PROJECT
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import (
     credential_names,
     migration_environment,
@@ -21,7 +22,6 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_files impo
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout import (
     APP_ID,
-    PROJECT,
     base_path,
     container,
     networks,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.compose import PROJECT
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import config
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Container, Image, Project
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
-PROJECT = "aimesh"
 MESH, EDGE, OUTSIDE = "mesh", "edge", "outside"
 """Networks: where everything meets, with no way out; where ports are published; where calls leave the host."""
 APP_ID, POSTGRES_ID, REDIS_ID, HAPROXY_ID = "10001", "10011", "10012", "10013"
