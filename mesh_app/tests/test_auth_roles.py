@@ -119,7 +119,9 @@ def test_the_processes_apply_the_same_table(closed_mesh: Mesh) -> None:
                 continue
             for role, token in TOKENS.items():
                 body = None if endpoint.method in ("GET", "DELETE") else {}
-                answer = closed_mesh.call(endpoint.method, service, filled(endpoint.path), body, token=token)
+                # A stream of events has to end; the others know no such parameter.
+                path = filled(endpoint.path) + "?wait=0"
+                answer = closed_mesh.call(endpoint.method, service, path, body, token=token)
                 refused = answer.status == 403
                 assert refused != (role in MAY[endpoint.access]), (service, endpoint.method, endpoint.path, role)
                 assert answer.status != 500
