@@ -143,7 +143,7 @@ def test_a_rollout_knows_where_the_edge_is(plan: Plan, state: HostState) -> None
     assert known.supervisor == "compose"
     assert known.haproxy_config in {file.path for file in state.files}
     assert known.haproxy_unit in {unit.name for unit in state.units}
-    assert known.backup_command[:3] == ("docker", "exec", "aimesh-postgresql")
+    assert known.backup_command[:4] == ("docker", "exec", "--interactive", "aimesh-postgresql")
 
 
 def test_the_preparation_of_a_rollout_leaves_the_files_of_slots_and_writes_all_others(

@@ -77,6 +77,8 @@ def backup_command(plan: Plan) -> tuple[str, ...]:
     return (
         "docker",
         "exec",
+        # What reads the archive back takes it from standard input.
+        "--interactive",
         unit_name(NAME),
         "pg_dump",
         f"--host={SOCKETS}",
