@@ -39,10 +39,16 @@ def test_a_service_without_an_endpoint_is_left_out(plan: dict[str, Any]) -> None
 
 
 def test_rate_switch_and_writes_come_from_the_plan(plan: dict[str, Any]) -> None:
-    plan["rollout"] = {"traffic": False, "requests_per_second": 7}
+    plan["rollout"] |= {"traffic": False, "requests_per_second": 7}
     plan["verify"]["writes"] = False
     assert not wanted(plan)
     load = load_of(plan, "vm1")
     assert (load["requests_per_second"], load["writes"]) == (7.0, False)
     plan["rollout"]["traffic"] = True
     assert wanted(plan)
+
+
+def test_a_platform_without_slots_is_updated_by_a_restart_and_has_no_load(plan: dict[str, Any]) -> None:
+    assert wanted(plan)
+    plan["mesh"]["platform"] = "process"
+    assert not wanted(plan)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import platforms
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
     PlanError,
@@ -28,7 +29,6 @@ class ActionModule(SliceAction):
         given["traffic_id"] = str(given.get("traffic_id") or run_identity().run_id)
         if not wanted(part.plan) or part.host != worker(part.plan, verb):
             return None
-        settings = part.plan.get("rollout", {})
         if verb == "start":
             given |= load_of(part.plan, part.host)
             if part.plan["mesh"]["auth"] == "on":
@@ -37,9 +37,7 @@ class ActionModule(SliceAction):
             given["release"] = str(given.get("release") or part.plan["release"]["id"])
         elif verb == "keep":
             return self._kept(part, given)
-        if "p99_factor" in settings:
-            given["p99_factor"] = settings["p99_factor"]
-        return given
+        return given | {"p99_factor": float(part.plan["rollout"]["p99_factor"])}
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         result = super().perform(part, args)
@@ -68,8 +66,8 @@ class ActionModule(SliceAction):
 
 
 def wanted(plan: Plan) -> bool:
-    """Whether rollouts of this mesh run under load: its switch is `mesh_update.traffic`."""
-    return bool(plan.get("rollout", {}).get("traffic", True))
+    """Whether rollouts of this mesh run under load: there are slots, and `mesh_update.traffic` is on."""
+    return platforms()[plan["mesh"]["platform"]].slots and bool(plan["rollout"]["traffic"])
 
 
 def worker(plan: Plan, verb: str) -> str:
@@ -87,7 +85,7 @@ def load_of(plan: Plan, host: str) -> dict[str, Any]:
             endpoints[service] = endpoint_url(plan, service, host)
         except PlanError:
             continue  # a service without replicas has no endpoint
-    rate = plan.get("rollout", {}).get("requests_per_second", 20)
+    rate = plan["rollout"]["requests_per_second"]
     verify = plan["verify"]
     return {
         "endpoints": endpoints,
