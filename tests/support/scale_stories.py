@@ -30,13 +30,13 @@ class ScaleStories:
 
     def test_a_new_memory_limit_rolls_the_service_and_nothing_else(self, bench: Bench) -> None:
         release = settle(bench)
-        before = bench.site.starts()
+        before = bench.starts()
         plan = bench.applied_plan()
         limit = plan["services"]["policy"]["limits"]["memory_mb"] + 64
         wish = ("-e", json.dumps({"mesh_services": {"policy": {"memory_mb": limit}}}))
         succeeded(bench.scale({}, *bench.redeploy_of(release), *wish))
         assert bench.applied_plan()["services"]["policy"]["limits"]["memory_mb"] == limit
-        after = bench.site.starts()
+        after = bench.starts()
         changed = {unit for unit, start in after.items() if before.get(unit) != start}
         assert changed
         assert all("policy" in unit for unit in changed), changed

@@ -14,7 +14,8 @@ from typing import Any
 
 from doctored_release import Doctored, Shelf, next_version
 
-from tests.testbed import playbook
+from tests.testbed import Testbed, playbook
+from tests.testbed.image import BASES
 from tests.testbed.paths import REPOSITORY
 from tests.testbed.site import Site
 from tests.testbed.vm import Vm
@@ -23,6 +24,7 @@ STATE = "/var/lib/aimesh"
 QUICK = {"soak_s": 3, "ready_timeout_s": 40}
 """Rollout settings for stories that are not about the defaults."""
 GATEWAY = 3000
+HOST, ADDRESS = "rollouts", "192.0.2.10"
 
 
 @dataclass
@@ -147,6 +149,12 @@ class Bench:
         plan = self.applied_plan()
         return {each["unit"]: self._version(each) for each in plan["instances"]}
 
+    def starts(self) -> dict[str, str]:
+        """Unit → its process and when that started, of what runs for long."""
+        if self.applied_plan()["mesh"]["platform"] == "compose":
+            return container_starts(self.vm)
+        return {unit: start for unit, start in self.site.starts().items() if "migrate" not in unit}
+
     def spares_running(self) -> list[str]:
         """Spares that answer although no rollout is under way."""
         return [each["unit"] for each in self.applied_plan()["spares"] if self._version(each)]
@@ -170,11 +178,20 @@ class Bench:
 
 def psql(plan: dict[str, Any], query: str) -> str:
     """Shell command that asks the database on its own host as its superuser."""
-    statement = shlex.quote(query)
+    ask = f"psql -d mesh_registry -Atc {shlex.quote(query)}"
     if plan["mesh"]["platform"] == "compose":
-        unit = plan["postgresql"].get("unit", "aimesh-postgresql")
-        return f"docker exec -u 10011 {unit} psql -h /var/run/postgresql -U postgres -d mesh_registry -Atc {statement}"
-    return f"su postgres -c {shlex.quote(f'psql -d mesh_registry -Atc {statement}')}"
+        return f"docker exec aimesh-postgresql {ask} --host=/run/postgresql"
+    return f"su postgres -c {shlex.quote(ask)}"
+
+
+def container_starts(vm: Vm) -> dict[str, str]:
+    """Container of the mesh → when its process started, and how often the engine had to start it again."""
+    form = "{{.Name}} {{.State.StartedAt}} {{.RestartCount}}"
+    listed = vm.run(
+        "ids=$(docker ps --quiet --filter label=com.docker.compose.project=aimesh);"
+        f" [ -z \"$ids\" ] || docker inspect --format '{form}' $ids"
+    )
+    return {line.split()[0].lstrip("/"): line.partition(" ")[2] for line in listed.splitlines()}
 
 
 _GET = """
@@ -199,10 +216,34 @@ print(urllib.request.urlopen(request, timeout=10).read().decode() or 'null')
 """
 
 
-def kept_run() -> str:
-    """`AIMESH_STORY_RUN`: a testbed run that is up and stays up, so that one story can be tried by hand."""
-    return os.environ.get("AIMESH_STORY_RUN", "")
+KEPT = "AIMESH_STORY_RUN"
+"""Environment variable with a testbed run that is up and stays up, so that one story can be tried by hand."""
 
 
-def kept_folder(run: str) -> Path:
-    return REPOSITORY / ".cache" / "stories" / run
+def vm_bench(make_bed: Callable[[], Testbed], folder: Path) -> Bench:
+    """`inventories/small` on a VM of its own, deployed from a shelf of releases."""
+    return _bench("small", Shelf(folder / "releases"), make_bed, folder, lambda bed: bed.start(HOST))
+
+
+def compose_bench(make_bed: Callable[[], Testbed], folder: Path) -> Bench:
+    """`inventories/compose` on a host with an engine of its own; every release of the shelf has images."""
+    shelf = Shelf(folder / "releases", base_image=BASES["debian-13"].ensure())
+    return _bench("compose", shelf, make_bed, folder, lambda bed: bed.start_compose_host(HOST))
+
+
+def _bench(
+    site: str, shelf: Shelf, make_bed: Callable[[], Testbed], folder: Path, start: Callable[[Testbed], Vm]
+) -> Bench:
+    kept = os.environ.get(KEPT, "")
+    if kept:
+        folder = REPOSITORY / ".cache" / "stories" / kept
+        folder.mkdir(parents=True, exist_ok=True)
+    bed = Testbed(kept) if kept else make_bed()
+    fresh = not kept or not (folder / site).exists()
+    if kept and fresh:
+        bed.up()
+    made = Site(site, bed, folder, {ADDRESS: start(bed) if fresh else bed.existing(HOST)})
+    if fresh:
+        outcome = made.deploy(*shelf.source)
+        assert outcome.code == 0, outcome.output[-6000:]
+    return Bench(made, shelf)

@@ -65,7 +65,7 @@ def done(bench: Bench, verb: str, before: str, after: str) -> dict[str, Any]:
 
 def unchanged(bench: Bench, *arguments: str) -> None:
     """A deploy that says what runs changes nothing and restarts nothing."""
-    before = bench.site.starts()
+    before = bench.starts()
     outcome = succeeded(bench.deploy(*arguments))
     assert outcome.changed == []
-    assert bench.site.starts() == before
+    assert bench.starts() == before

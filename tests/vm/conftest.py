@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doctored_release import Shelf
-from story_bench import Bench, kept_folder, kept_run
+from story_bench import Bench, vm_bench
 
 from tests.testbed import Testbed
 from tests.testbed.site import Site
@@ -35,16 +34,7 @@ def small(bed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """`inventories/small` on a VM of its own, for tests that take it from release to release."""
-    shelf = Shelf(tmp_path_factory.mktemp("shelf") / "releases")
-    run = kept_run()
-    if run:
-        bed = Testbed(run)
-        return Bench(Site("small", bed, kept_folder(run), {"192.0.2.10": bed.existing("vm1")}), shelf)
-    bed = request.getfixturevalue("bed")
-    site = Site("small", bed, tmp_path_factory.mktemp("rollouts"), {"192.0.2.10": bed.start("vm3")})
-    outcome = site.deploy(*shelf.source)
-    assert outcome.code == 0, outcome.output[-6000:]
-    return Bench(site, shelf)
+    return vm_bench(lambda: request.getfixturevalue("bed"), tmp_path_factory.mktemp("rollouts"))
 
 
 @pytest.fixture
