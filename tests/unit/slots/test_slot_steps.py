@@ -210,3 +210,15 @@ def test_nothing_is_left_behind_when_a_call_dies_between_save_and_start(host: Ho
     host.do("stop", version="never")
     assert undo(host.steps("never"), A, 1.0).release == "old"
     assert host.path(A).read_text() == "old"
+
+
+def test_a_server_that_takes_no_calls_may_be_drained_with_nobody_else_there(host: Host) -> None:
+    host.haproxy.set("registry/vm1-a", healthy=False)
+    assert host.do("drain", B, timeout_s=0.2).text == "0 sessions"
+
+
+def test_a_configuration_that_somebody_changed_by_hand_is_written_again(host: Host) -> None:
+    host.supervisor.on_reload = host.haproxy.reload
+    host.do("edge", "haproxy")
+    host.path("haproxy").write_text("by hand")
+    assert host.do("edge", "haproxy").changed and host.path("haproxy").read_text() == "new"

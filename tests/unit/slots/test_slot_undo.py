@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.aimesh.mesh.plugins.module_utils import slot_files, unit_records
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_manifest
@@ -76,3 +78,18 @@ def test_an_old_slot_that_does_not_come_back_keeps_its_save_for_the_next_attempt
 def test_nothing_is_done_to_what_was_never_there(host: Host) -> None:
     assert undo(host.steps(), B, 1.0).outcome == "nothing"
     assert host.supervisor.log == []
+
+
+def test_a_spare_goes_although_it_has_soaked(host: Host) -> None:
+    host.do("start", B)
+    host.do("soak", B)
+    steps = host.steps()
+    spare = replace(steps.slots[B], spare=True)
+    assert undo(replace(steps, slots={B: spare}), B, 1.0).outcome == "removed"
+    assert not host.path(B).exists() and host.haproxy.servers["registry/vm1-b"].admin == "maint"
+
+
+def test_an_old_slot_that_did_not_say_its_release_only_has_to_be_ready(host: Host) -> None:
+    host.supervisor.serving[A] = ""
+    host.do("stop")
+    assert undo(host.steps(), A, 1.0).outcome == "restored"

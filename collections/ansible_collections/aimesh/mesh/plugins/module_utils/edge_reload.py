@@ -25,7 +25,8 @@ def load_config(
     """
     record = unit_records.read_records(state_dir).get(slot.unit)
     saved = slot_files.read_saved(state_dir, slot.unit)
-    if saved is None and record is not None and record.fingerprint == slot.fingerprint:
+    loaded = saved is None and record is not None and record.fingerprint == slot.fingerprint
+    if loaded and not slot_files.differing(state_dir, slot.files):
         return "loaded already", False
     states = edge.servers()
     slot_files.save(state_dir, slot.unit, slot.paths, running=True, release=None, record=record)

@@ -134,6 +134,11 @@ def forget(state_dir: str, unit: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def differing(state_dir: str, wanted: Sequence[WantedFile]) -> list[str]:
+    """Paths of files that are not as wanted. Raises HostChangeError."""
+    return [change.path for change in compare_files(list(wanted), load_manifest(state_dir))]
+
+
 def write(state_dir: str, wanted: Sequence[WantedFile]) -> list[str]:
     """Write a slot's files as `aimesh.mesh.files` would; the paths that differed. Raises HostChangeError, OSError."""
     manifest = load_manifest(state_dir)

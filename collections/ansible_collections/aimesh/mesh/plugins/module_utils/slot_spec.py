@@ -22,6 +22,8 @@ class SlotSpec:
     """When it is ready; None: when it stays up."""
     stop_s: float = 30.0
     oneshot: bool = False
+    spare: bool = False
+    """It runs during a rollout only: to undo it is to take it away."""
     reload: bool = False
     """It takes a changed configuration by reload and is never stopped: HAProxy."""
 
@@ -30,12 +32,12 @@ class SlotSpec:
         return [file.path for file in self.files]
 
     def ready(self, release: str | None = None, timeout_s: float | None = None) -> Gate:
-        """Its gate, on another release or with another bound where given."""
+        """Its gate, on another release (empty: on any) or with another bound where given."""
         gate = self.gate or Gate(self.unit)
         return Gate(
             self.unit,
             url=gate.url,
-            version=release if release is not None else gate.version,
+            version=gate.version if release is None else release or None,
             tcp=gate.tcp,
             timeout_s=timeout_s if timeout_s is not None else gate.timeout_s,
         )

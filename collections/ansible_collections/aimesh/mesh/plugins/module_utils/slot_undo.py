@@ -33,11 +33,11 @@ def undo(steps: Steps, unit: str, timeout_s: float) -> Undone:
         return _config(steps, slot, timeout_s)
     if saved is not None and slot.oneshot:
         return _oneshot(steps, slot, saved)
-    if saved is not None and not saved.existed:
+    if slot.spare or (saved is not None and not saved.existed):
         _rest(steps, slot)
         steps.take_away(slot)
         slot_files.forget(steps.state_dir, unit)
-        return Undone(unit, "removed", "it was not there before")
+        return Undone(unit, "removed", "it is a spare" if slot.spare else "it was not there before")
     if saved is not None:
         seen = steps.put_back(slot, saved)
         seen += _enable(steps, slot, timeout_s)

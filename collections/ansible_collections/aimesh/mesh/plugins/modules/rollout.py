@@ -80,6 +80,7 @@ options:
         type: dict
       stop_s: {description: Seconds that it may take to stop., type: float, default: 30}
       oneshot: {description: Whether it is a job that runs to success., type: bool, default: false}
+      spare: {description: Whether it runs during a rollout only., type: bool, default: false}
       reload: {description: Whether it takes a changed file by reload and is never stopped., type: bool, default: false}
       container: {description: Its C(service) and C(files) in Docker Compose., type: dict}
       files:
@@ -226,6 +227,7 @@ SLOT_OPTIONS = {
     "ready": {"type": "dict"},
     "stop_s": {"type": "float", "default": 30},
     "oneshot": {"type": "bool", "default": False},
+    "spare": {"type": "bool", "default": False},
     "reload": {"type": "bool", "default": False},
     "container": {"type": "dict"},
     "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS},
@@ -254,6 +256,7 @@ def slot_of(options: dict[str, Any], *, predict: bool) -> SlotSpec:
         gate=gate_of(options["name"], options["ready"]),
         stop_s=options["stop_s"],
         oneshot=options["oneshot"],
+        spare=options["spare"],
         reload=options["reload"],
     )
 
