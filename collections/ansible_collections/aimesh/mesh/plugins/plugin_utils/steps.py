@@ -100,6 +100,8 @@ class Step:
     timeout_s: float
     server: str = ""
     slot: str = ""
+    last: bool = False
+    """DRAIN: nobody else has to take the slot's calls."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,0 +1,70 @@
+"""Groups of steps as calls of hosts: consecutive steps of a group on one host go into one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import Group, WantedSlot
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.steps import Step
+
+Batch = dict[str, Any]
+"""`{host, label, steps, units, slots}`; of `units` the old state is to come back, and there are no steps then.
+
+`slots` maps the units of instances to the plan's instance. A batch that is part of the way forward has `undo` as well:
+the batches that take the whole group back.
+"""
+
+
+def batches(groups: Sequence[Group]) -> list[Batch]:
+    """The calls of a rollout, in order."""
+    total = len(groups)
+    found = []
+    for number, group in enumerate(groups, start=1):
+        undo = _undo(group)
+        for steps in _runs(group.steps):
+            words = ", ".join(dict.fromkeys(str(step.action) for step in steps))
+            label = f"({number}/{total}) {group.title}: {words}"
+            found.append(_batch(steps[0].host, label, group.slots, steps) | {"undo": undo})
+    return found
+
+
+def step_table(groups: Sequence[Group]) -> list[str]:
+    """One line per step, for people."""
+    rows = [
+        (str(step.n), step.host, step.unit, str(step.action), step.gate.text, f"{step.timeout_s:g} s")
+        for group in groups
+        for step in group.steps
+    ]
+    head = ("n", "host", "unit", "action", "gate", "at most")
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    ]
+
+
+def _undo(group: Group) -> list[Batch]:
+    before = [_batch(steps[0].host, f"{group.title}, back", group.slots, steps) for steps in _runs(group.undo_before)]
+    units = []
+    if group.undo_units:
+        units = [
+            _batch(group.host, f"{', '.join(group.undo_units)} goes back", group.slots, ())
+            | {"units": [*group.undo_units]}
+        ]
+    after = [_batch(steps[0].host, f"{group.title}, back", group.slots, steps) for steps in _runs(group.undo_steps)]
+    return [*before, *units, *after]
+
+
+def _runs(steps: Iterable[Step]) -> list[list[Step]]:
+    return [list(run) for _, run in groupby(steps, key=lambda step: step.host)]
+
+
+def _batch(host: str, label: str, slots: Iterable[WantedSlot], steps: Iterable[Step]) -> Batch:
+    return {
+        "host": host,
+        "label": label,
+        "steps": [step.as_json() for step in steps],
+        "units": [],
+        "slots": {slot.unit: dict(slot.instance) for slot in slots},
+    }

@@ -1,0 +1,144 @@
+"""Where a rollout goes: slots with their fingerprints, edges and the migration, as plan and driver have them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Rollout, Slot
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
+    Plan,
+    hosts_with_role,
+    instances_of,
+    postgresql_host,
+    server_name,
+    spares_of,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import render_files, unit_fingerprint
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import (
+    Wanted,
+    WantedEdge,
+    WantedMigration,
+    WantedService,
+    WantedSlot,
+    dependency_order,
+)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import DRIVERS, Slice, SliceError
+
+Slices = Callable[[str], Slice]
+"""A host's slice of the wanted plan, by the host's name."""
+
+
+class Driver:
+    """The part of a platform's driver that rollouts use. Raises SliceError for a platform without slots."""
+
+    def __init__(self, plan: Plan) -> None:
+        platform = plan["mesh"]["platform"]
+        self._module = importlib.import_module(f"{DRIVERS}.{platform}")
+        if not hasattr(self._module, "render_slot"):
+            raise SliceError(f"The platform {platform} has no slots to roll; its update is a restart by site.yml.")
+        self._plan = plan
+
+    def slot(self, instance: Mapping[str, Any]) -> Slot:
+        found: Slot = self._module.render_slot(self._plan, dict(instance))
+        return found
+
+    def migration(self) -> Slot:
+        found: Slot = self._module.render_migration(self._plan)
+        return found
+
+    def rollout(self) -> Rollout:
+        found: Rollout = self._module.rollout(self._plan)
+        return found
+
+
+def has_slots(plan: Plan) -> bool:
+    """Whether the platform of a plan rolls at all."""
+    return hasattr(importlib.import_module(f"{DRIVERS}.{plan['mesh']['platform']}"), "render_slot")
+
+
+def slot_fingerprint(part: Slice, slot: Slot) -> str:
+    """The fingerprint that `aimesh.mesh.units` would record for the slot."""
+    own = {file.path: file.identity for file in _identified(part, slot.files)}
+    return unit_fingerprint(slot.unit, part.identities() | own)
+
+
+def wanted_slot(plan: Plan, driver: Driver, slices: Slices, instance: Mapping[str, Any]) -> WantedSlot:
+    slot = driver.slot(instance)
+    return _slot(plan, instance, slot.unit.name, slot_fingerprint(slices(instance["host"]), slot))
+
+
+def leaving_slots(plan: Plan, applied: Mapping[str, Any] | None) -> list[WantedSlot]:
+    """Slots of the applied plan that the wanted one does not have, on hosts that it still has."""
+    known = {slot["id"] for slot in [*plan["instances"], *plan.get("spares", [])]}
+    gone = [slot for slot in (applied or {}).get("instances", []) if slot["id"] not in known]
+    return [_slot(plan, slot, slot["unit"], "") for slot in gone if slot["host"] in plan["hosts"]]
+
+
+def wanted_rollout(
+    plan: Plan, applied: Mapping[str, Any] | None, slices: Slices, *, releases: bool, backup: bool
+) -> Wanted:
+    """Everything that the planner needs of the plan. `releases`: whether the release may change (not so for scale)."""
+    driver = Driver(plan)
+    leaving = leaving_slots(plan, applied)
+    services = tuple(_service(plan, driver, slices, name, leaving) for name in dependency_order(plan["services"]))
+    return Wanted(
+        release=plan["release"]["id"],
+        services=services,
+        edges=tuple(_edge(driver.rollout(), slices, host) for host in hosts_with_role(plan, "edge")),
+        migration=_migration(plan, driver, slices) if releases else None,
+        backup_host=postgresql_host(plan) if releases and backup and plan["rollout"]["backup"] else None,
+        soak_s=int(plan["rollout"]["soak_s"]),
+        ready_timeout_s=float(plan["rollout"]["ready_timeout_s"]),
+    )
+
+
+def shared_units(plan: Plan, part: Slice) -> dict[str, str]:
+    """Fingerprints of a host's units that no rollout touches and that have no second slot: a restart is an outage."""
+    rollout = Driver(plan).rollout()
+    rolled = {slot["unit"] for slot in [*plan["instances"], *plan.get("spares", [])]}
+    return {
+        unit.name: part.unit_fingerprints()[unit.name]
+        for unit in part.state.units
+        if unit.name not in rolled and not unit.oneshot and unit.name != rollout.haproxy_unit
+    }
+
+
+def _service(plan: Plan, driver: Driver, slices: Slices, name: str, leaving: Iterable[WantedSlot]) -> WantedService:
+    planned = tuple(wanted_slot(plan, driver, slices, each) for each in instances_of(plan, name))
+    spares = [wanted_slot(plan, driver, slices, each) for each in spares_of(plan, name)]
+    gone = tuple(slot for slot in leaving if slot.service == name)
+    return WantedService(name, planned, spares[0] if spares else None, gone)
+
+
+def _slot(plan: Plan, instance: Mapping[str, Any], unit: str, fingerprint: str) -> WantedSlot:
+    return WantedSlot(
+        unit=unit,
+        service=instance["service"],
+        host=instance["host"],
+        server=server_name(dict(instance)),
+        fingerprint=fingerprint,
+        drain_s=float(plan["services"][instance["service"]]["drain_s"]),
+        instance=dict(instance),
+    )
+
+
+def _edge(rollout: Rollout, slices: Slices, host: str) -> WantedEdge:
+    part = slices(host)
+    file = next(each for each in part.state.files if each.path == rollout.haproxy_config)
+    content = _identified(part, [file])[0].content or ""
+    return WantedEdge(host, rollout.haproxy_unit, hashlib.sha256(content.encode()).hexdigest())
+
+
+def _migration(plan: Plan, driver: Driver, slices: Slices) -> WantedMigration:
+    host = hosts_with_role(plan, "app")[0]
+    slot = driver.migration()
+    level = int(plan["release"]["schema"]["level"])
+    return WantedMigration(host, slot.unit.name, slot_fingerprint(slices(host), slot), level)
+
+
+def _identified(part: Slice, files: Iterable[File]) -> list[Any]:
+    """Files as they are rendered without any secret."""
+    return render_files(list(files), part.plan, part.host, part.templates, None)
