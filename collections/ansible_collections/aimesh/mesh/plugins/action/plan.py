@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +24,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     load_plan,
     public_urls,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.target import rollback_target
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.wanted import has_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.writing import replace_file
 
 
@@ -30,7 +33,7 @@ class ActionModule(ActionBase):
     """Touches no host: reads the inventory through hostvars, writes one file below `build/`, changes nothing else."""
 
     TRANSFERS_FILES = False
-    OPTIONS: ClassVar[frozenset[str]] = frozenset({"build_dir", "applied_plan", "for_removal"})
+    OPTIONS: ClassVar[frozenset[str]] = frozenset({"build_dir", "applied_plan", "for_removal", "rollback"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -44,7 +47,9 @@ class ActionModule(ActionBase):
             gathered = gather(
                 task_vars or {}, self._loader, for_removal=bool(self._task.args.get("for_removal", False))
             )
-            plan = build_plan(gathered.inputs(self._applied(gathered)))
+            release = self._release(task_vars or {})
+            inputs = gathered.inputs(self._applied(gathered))
+            plan = build_plan(replace(inputs, release=release) if release else inputs)
             path = self._write(plan, gathered)
         except PlanError as error:
             name = inventory_name((task_vars or {}).get("inventory_dir"), Path.cwd())
@@ -57,9 +62,20 @@ class ActionModule(ActionBase):
             "state_host": plan["mesh"]["state_home"]["host"],
             "state_path": plan["mesh"]["state_home"]["path"],
             "release": plan["release"]["id"],
+            "slots": has_slots(plan),
             "hosts": list(plan["hosts"]),
             "urls": public_urls(plan),
         }
+
+    def _release(self, task_vars: dict[str, Any]) -> dict[str, Any] | None:
+        """Where a rollback goes, out of what the state home said; None for every other run."""
+        state = self._task.args.get("rollback")
+        if not state:
+            return None
+        if not isinstance(state, Mapping) or "history" not in state:
+            raise PlanError("The option rollback is not the result of aimesh.mesh.state with verb read.")
+        wanted = self._templar.template(task_vars.get("mesh_target_version") or "")
+        return rollback_target(state["history"], state.get("rollout"), str(wanted) or None)
 
     def _applied(self, gathered: Gathered) -> Plan | None:
         """The applied plan that the task gives, or the one of a local mesh, which this machine can read itself."""

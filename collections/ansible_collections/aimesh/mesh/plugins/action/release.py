@@ -23,23 +23,36 @@ class ActionModule(SliceAction):
         release = part.state.release
         if release is None:
             return None
-        bundle = self._bundle(part)
-        return {
+        args: dict[str, Any] = {
             "id": release.id,
             "root": release.root,
-            "digest": bundle.digest,
             "python": release.python,
             "interpreter": release.interpreter,
             "owner": release.owner,
             "group": release.group,
-            "files": [{"name": name, "sha256": digest} for _, name, digest in bundle.files()],
         }
+        if self._went_back(part):
+            return args
+        bundle = self._bundle(part)
+        files = [{"name": name, "sha256": digest} for _, name, digest in bundle.files()]
+        return args | {"digest": bundle.digest, "files": files}
+
+    def _went_back(self, part: Slice) -> bool:
+        """A release that ran here before may be gone from this controller; the hosts still have it."""
+        release, wished = part.plan["release"], part.plan["wishes"]["target_version"]
+        folder = release_folder(release["id"], release["source"], part.repository)
+        return wished == release["id"] and not folder.is_dir()
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         call = part.common_args() | args
         result = self.call(call)
         if result.get("failed") or not result.get("needs_archive"):
             return result
+        if "digest" not in args:
+            raise SliceError(
+                f"{part.host} does not have the release {args['id']}, and neither has {part.plan['release']['source']} "
+                "on this controller; put its folder there and run again."
+            )
         with tempfile.TemporaryDirectory(prefix="aimesh-release-") as scratch:
             archive = Path(scratch) / "release.tar"
             try:

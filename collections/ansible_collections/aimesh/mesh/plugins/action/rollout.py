@@ -37,26 +37,28 @@ class ActionModule(SliceAction):
     """
 
     module = "aimesh.mesh.rollout"
-    options: ClassVar[frozenset[str]] = frozenset({"verb", "operation", "batch", "header", "state", "observed"})
+    options: ClassVar[frozenset[str]] = frozenset(
+        {"verb", "operation", "batch", "header", "state", "observed", "record"}
+    )
 
     def module_args(self, part: Slice) -> dict[str, Any] | None:
+        del part
         verb = str(self._task.args.get("verb", ""))
         if verb not in VERBS:
             raise SliceError(f"The option verb is {verb or 'not set'}; it is one of {', '.join(VERBS)}.")
         return {} if verb not in REMOTE else {"verb": verb}
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        del args
         verbs = {"observe": self._observe, "perform": self._perform, "plan": self._plan, "timings": self._timings}
         return verbs[str(self._task.args["verb"])](part)
 
     def slice(self) -> Slice:
         part = super().slice()
-        batch = self._task.args.get("batch")
-        host = str(batch["host"]) if isinstance(batch, Mapping) else part.host
         templates = (
             part.templates or part.repository / "roles" / f"platform_{part.plan['mesh']['platform']}" / "templates"
         )
-        return replace(part, host=host, templates=templates)
+        return replace(part, templates=templates)
 
     def _observe(self, part: Slice) -> dict[str, Any]:
         driver = Driver(part.plan)
@@ -101,6 +103,8 @@ class ActionModule(SliceAction):
             "batches": batches(groups),
             "table": step_table(groups),
             "steps": sum(len(group.steps) for group in groups),
+            "state_host": part.plan["mesh"]["state_home"]["host"],
+            "edge_host": next(iter(edges), ""),
             "unfinished": unfinished or None,
         }
 
@@ -161,7 +165,8 @@ class ActionModule(SliceAction):
         }
 
     def _timings(self, part: Slice) -> dict[str, Any]:
-        return {"changed": False, "lines": timing_table(self._state(part.plan).get("rollout") or {})}
+        del part
+        return {"changed": False, "lines": timing_table(self._task.args.get("record") or {})}
 
     def _state(self, plan: Plan) -> Mapping[str, Any]:
         """What `aimesh.mesh.state` with `verb: read` said on the state host. Raises SliceError."""

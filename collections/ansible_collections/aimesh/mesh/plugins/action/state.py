@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import applied_objections
@@ -12,9 +13,10 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import (
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
 
-VERBS = ("begin", "commit", "abandon", "read")
+VERBS = ("begin", "commit", "abandon", "read", "rollout_begin", "rollout_steps", "rollout_end")
+ROLLOUT = ("update", "rollback", "scale")
 DEPLOY = "deploy"
-ON_STATE_HOST_ONLY = ("begin", "abandon")
+ON_STATE_HOST_ONLY = ("begin", "abandon", "rollout_begin", "rollout_steps", "rollout_end")
 
 
 def holder_is_dead(holder: dict[str, Any], me: RunIdentity) -> bool:
@@ -26,7 +28,9 @@ def holder_is_dead(holder: dict[str, Any], me: RunIdentity) -> bool:
 
 class ActionModule(SliceAction):
     module = "aimesh.mesh.state"
-    options: ClassVar[frozenset[str]] = frozenset({"verb", "operation", "take_over"})
+    options: ClassVar[frozenset[str]] = frozenset(
+        {"verb", "operation", "take_over", "header", "result", "status", "message"}
+    )
 
     _unguarded = ""
     """Warning that nothing keeps other runs off."""
@@ -56,7 +60,22 @@ class ActionModule(SliceAction):
         }
         if verb == "commit":
             args["plan"] = part.plan
+        if verb == "rollout_begin":
+            args["header"] = dict(self._task.args["header"])
+        if verb == "rollout_steps":
+            return args | {"header": dict(self._task.args["header"]), "steps": self._steps(part)}
+        if verb == "rollout_end":
+            args |= {name: str(self._task.args[name]) for name in ("status", "message") if name in self._task.args}
         return args
+
+    def _steps(self, part: Slice) -> list[dict[str, Any]]:
+        """Steps of another host's call; the state host has recorded its own as it went."""
+        result = self._task.args.get("result")
+        if not isinstance(result, Mapping) or result.get("host") == part.host:
+            return []
+        host, failed = result.get("host"), result.get("failed_step")
+        done = [{**step, "host": host, "status": "done"} for step in result.get("done", [])]
+        return [*done, *([{**failed, "host": host, "status": "failed"}] if failed else [])]
 
     def _look_for_state_host(self, part: Slice, operation: str) -> None:
         """Without it nobody holds the lease, and a second run would work on the same hosts.
@@ -75,6 +94,8 @@ class ActionModule(SliceAction):
             )
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        if args["verb"] == "rollout_steps" and not args["steps"]:
+            return {"changed": False}
         me = run_identity()
         args = args | {
             "state_dir": part.state_dir,

@@ -55,7 +55,9 @@ def installed_digest(path: Path) -> str | None:
 
 
 def is_installed(spec: ReleaseSpec) -> bool:
-    return installed_digest(spec.path) == spec.digest
+    """Whether the release is there whole; without a digest, whatever was installed under its id counts."""
+    found = installed_digest(spec.path)
+    return found is not None and found == (spec.digest or found)
 
 
 def check_interpreter(spec: ReleaseSpec) -> None:

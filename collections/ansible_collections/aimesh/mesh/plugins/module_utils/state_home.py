@@ -47,7 +47,9 @@ def read_applied(state_dir: str) -> dict[str, Any] | None:
 
 
 def read_history(state_dir: str) -> list[dict[str, Any]]:
-    """Releases applied to this host, oldest first: `{release, digest, at, run_id, operator, verb}`.
+    """Releases applied to this host, oldest first: `{release, document, digest, at, run_id, operator, verb}`.
+
+    `document` is what the plan says of the release; entries of an earlier aimesh have none.
 
     `at` is in seconds since the epoch. Raises StateFileError.
     """
@@ -71,6 +73,7 @@ def next_history(
         return None
     entry = {
         "release": release,
+        "document": {key: value for key, value in plan["release"].items() if key != "source"},
         "digest": digest,
         "at": round(now, 3),
         "run_id": author.run_id,

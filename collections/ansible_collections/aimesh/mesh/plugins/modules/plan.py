@@ -28,6 +28,12 @@ options:
     description: Make do without a release and without readable secrets, which a removal does not need.
     type: bool
     default: false
+  rollback:
+    description:
+      - What M(aimesh.mesh.state) with C(verb=read) said on the state host. The plan is then that of the release before
+        the applied one, of the applied one while an update is unfinished, or of the one in C(mesh_target_version),
+        whether or not its folder is on this controller.
+    type: raw
 attributes:
   check_mode:
     support: full

@@ -17,7 +17,10 @@ author: aimesh (@aimesh)
 options:
   id: {description: Full release id., type: str, required: true}
   root: {description: Folder of all releases., type: path, required: true}
-  digest: {description: What names the content of the installation., type: str, required: true}
+  digest:
+    description: What names the content of the installation. Empty accepts what is installed under the id.
+    type: str
+    default: ""
   python: {description: Python tag that the wheels are for., type: str, required: true}
   interpreter: {description: Python that the virtual environment uses., type: path, default: /usr/bin/python3}
   owner: {description: Owner of the installed files. Empty leaves the user who runs., type: str, default: ""}
@@ -146,7 +149,7 @@ def main() -> None:
             **COMMON_OPTIONS,
             "id": {"type": "str", "required": True},
             "root": {"type": "path", "required": True},
-            "digest": {"type": "str", "required": True},
+            "digest": {"type": "str", "default": ""},
             "python": {"type": "str", "required": True},
             "interpreter": {"type": "path", "default": "/usr/bin/python3"},
             "owner": {"type": "str", "default": ""},

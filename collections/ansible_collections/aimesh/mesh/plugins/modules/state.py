@@ -11,6 +11,8 @@ description:
   - C(commit) records the plan as applied on each host, appends to the history of releases and gives the lease back.
   - C(abandon) gives the lease back without recording anything.
   - C(read) returns what is recorded on the host.
+  - C(rollout_begin) opens the record of a rollout on the state host, C(rollout_steps) adds steps that other hosts have
+    executed, C(rollout_end) says how it ended. The record stays open until it is C(done).
   - The action plugin finds the plan that the run has written and fills in everything about the run.
 version_added: 1.0.0
 author:
@@ -22,7 +24,7 @@ options:
     description: What to do.
     type: str
     required: true
-    choices: [begin, commit, abandon, read]
+    choices: [begin, commit, abandon, read, rollout_begin, rollout_steps, rollout_end]
   operation:
     description: What the run does, as the lease and the history show it; C(remove) leaves a bare host bare.
     type: str
@@ -39,6 +41,31 @@ options:
   plan:
     description: The plan to record with C(commit). Filled in by the action plugin.
     type: dict
+  header:
+    description: What names the rollout.
+    type: dict
+    default: {}
+    suboptions:
+      id: {description: Run id., type: str, default: ""}
+      verb: {description: C(update), C(rollback) or C(scale)., type: str, default: ""}
+      operator: {description: Who runs it., type: str, default: ""}
+      from: {description: Release before., type: str, default: ""}
+      to: {description: Release after., type: str, default: ""}
+      digest: {description: Digest of the wanted plan., type: str, default: ""}
+  steps:
+    description: Steps that a host executed, as M(aimesh.mesh.rollout) returned them.
+    type: list
+    elements: dict
+    default: []
+  status:
+    description: How the rollout ended.
+    type: str
+    default: done
+    choices: [done, failed, interrupted]
+  message:
+    description: Why it failed.
+    type: str
+    default: ""
   operator:
     description: Who runs. Filled in by the action plugin.
     type: str
@@ -56,8 +83,8 @@ options:
     type: str
     default: ""
 notes:
-  - In check mode C(begin) looks and warns, but takes nothing. Only C(commit) is ever changed, and only when the plan
-    differs from the applied one.
+  - In check mode C(begin) looks and warns, but takes nothing. C(commit) is changed only when the plan differs from the
+    applied one.
 """
 
 EXAMPLES = r"""
@@ -105,6 +132,18 @@ history:
   returned: read
   type: list
   elements: dict
+rollout:
+  description: The rollout that is not done, none when there is none.
+  returned: read
+  type: dict
+replaced:
+  description: The unfinished rollout of an earlier run that this one takes the place of.
+  returned: rollout_begin
+  type: dict
+ended:
+  description: Whether the rollout of this run was open.
+  returned: rollout_end
+  type: bool
 remote_calls:
   description: Number of remote calls that this task made.
   returned: always
@@ -118,6 +157,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils import rollout_record
 from ansible_collections.aimesh.mesh.plugins.module_utils.lease import (
     Lease,
     LeaseHeldError,
@@ -146,7 +186,9 @@ def begin(module: AnsibleModule) -> dict[str, Any]:
     if removes and not Path(params["state_dir"]).is_dir():
         return {"lease": None, "applied": None}
     # What is taken away may have been applied by another release; its record need not be readable.
-    applied = None if removes else summary(read_applied(params["state_dir"]))
+    applied = (
+        None if removes else summary(read_applied(params["state_dir"]), rollout_record.read_open(params["state_dir"]))
+    )
     wanted = Lease(
         run_id=params["run_id"],
         operator=params["operator"],
@@ -179,14 +221,15 @@ def begin(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def summary(applied: dict[str, Any] | None) -> dict[str, Any] | None:
+def summary(applied: dict[str, Any] | None, rollout: dict[str, Any] | None) -> dict[str, Any] | None:
     """What tells whether a run would lower or undo something: name, release and the scale that was wished for."""
     if applied is None:
         return None
     return {
         "mesh": {"name": applied["mesh"]["name"]},
         "release": applied["release"],
-        "wishes": {"scale": applied["wishes"]["scale"]},
+        "wishes": {"scale": applied["wishes"]["scale"], "target_version": applied["wishes"].get("target_version")},
+        "rollout": rollout,
     }
 
 
@@ -220,6 +263,36 @@ def abandon(module: AnsibleModule) -> dict[str, Any]:
     return {}
 
 
+def rollout_begin(module: AnsibleModule) -> dict[str, Any]:
+    header = module.params["header"]
+    if module.check_mode:
+        return {"changed": True}
+    replaced = rollout_record.begin(module.params["state_dir"], header)
+    if replaced is not None:
+        done = sum(step["status"] == "done" for step in replaced["steps"])
+        module.warn(
+            f"The {replaced['verb']} from {replaced['from']} to {replaced['to']} (run {replaced['id']}, "
+            f"{replaced['operator']}) was {replaced['status'] if replaced['status'] == 'failed' else 'interrupted'} "
+            f"after {done} steps; this run starts from what it finds."
+        )
+    return {"changed": True, "replaced": replaced}
+
+
+def rollout_steps(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    if not module.check_mode:
+        for step in params["steps"]:
+            rollout_record.add_step(params["state_dir"], params["header"], step)
+    return {}
+
+
+def rollout_end(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    if module.check_mode:
+        return {}
+    return {"ended": rollout_record.end(params["state_dir"], params["run_id"], params["status"], params["message"])}
+
+
 def read(module: AnsibleModule) -> dict[str, Any]:
     state_dir = module.params["state_dir"]
     applied = read_applied(state_dir)
@@ -227,13 +300,23 @@ def read(module: AnsibleModule) -> dict[str, Any]:
         "applied": applied,
         "digest": applied["digest"] if applied else None,
         "history": read_history(state_dir),
+        "rollout": rollout_record.read_open(state_dir),
     }
     if module.params["state_host"]:
         found["lease"] = as_result(read_lease(state_dir))
     return found
 
 
-VERBS = {"begin": begin, "commit": commit_plan, "abandon": abandon, "read": read}
+VERBS = {
+    "begin": begin,
+    "commit": commit_plan,
+    "abandon": abandon,
+    "read": read,
+    "rollout_begin": rollout_begin,
+    "rollout_steps": rollout_steps,
+    "rollout_end": rollout_end,
+}
+HEADER_OPTIONS = {name: {"type": "str", "default": ""} for name in rollout_record.HEADER}
 
 
 def main() -> None:
@@ -245,6 +328,10 @@ def main() -> None:
             "take_over": {"type": "str", "default": ""},
             "state_host": {"type": "bool", "default": False},
             "plan": {"type": "dict"},
+            "header": {"type": "dict", "default": {}, "options": HEADER_OPTIONS},
+            "steps": {"type": "list", "elements": "dict", "default": []},
+            "status": {"type": "str", "default": "done", "choices": ["done", "failed", "interrupted"]},
+            "message": {"type": "str", "default": ""},
             "operator": {"type": "str", "default": ""},
             "controller": {"type": "str", "default": ""},
             "pid": {"type": "int", "default": 0},

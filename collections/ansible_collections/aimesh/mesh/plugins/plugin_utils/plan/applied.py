@@ -26,7 +26,8 @@ def check_applied(
 def applied_objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> list[str]:
     """Sentences against going from the applied plan to the wanted one; empty when nothing is lowered or undone.
 
-    Of `applied` it reads `mesh.name`, `release.version` and `wishes.scale` only.
+    Of `applied` it reads `mesh.name`, `release`, `wishes.scale`, `wishes.target_version` and `rollout` (the one that is
+    not done) only.
     """
     return [f"{path} {text}." for path, text in _objections(wanted, applied)]
 
@@ -35,6 +36,15 @@ def _objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> Iterat
     """A lower version, and fewer replicas than an earlier `mesh_scale` made, unless this run asks for it."""
     wishes = wanted["wishes"]
     if wishes["accept_inventory"]:
+        return
+    unfinished = applied.get("rollout")
+    if unfinished:
+        yield (
+            "site.yml",
+            f"meets an unfinished {unfinished['verb']} from {unfinished['from']} to {unfinished['to']} (run "
+            f"{unfinished['id']}); go on with playbooks/{unfinished['verb']}.yml, or back with playbooks/rollback.yml, "
+            "or restart everything in place with -e mesh_accept_inventory=true",
+        )
         return
     name, runs = wanted["mesh"]["name"], applied["mesh"]["name"]
     if runs != name:
@@ -51,6 +61,15 @@ def _objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> Iterat
             f'is {version} and the mesh runs {running}; add to the inventory: mesh_version: "{running}", '
             "or go back with -e mesh_accept_inventory=true",
         )
+    chosen = applied["wishes"].get("target_version")
+    if chosen and not wishes["target_version"] and wanted["release"]["id"] != applied["release"]["id"]:
+        if version_key(version) >= version_key(running):
+            yield (
+                "mesh_version",
+                f"gives {wanted['release']['id']} and the mesh was put on {applied['release']['id']} on purpose; "
+                f'add to the inventory: mesh_version: "{applied["release"]["id"]}", or update it with '
+                "playbooks/update.yml, or restart it in place with -e mesh_accept_inventory=true",
+            )
     for service, replicas in applied["wishes"]["scale"].items():
         planned = wanted["services"][service]["replicas"]
         if service not in wishes["scale"] and planned < replicas:

@@ -98,7 +98,7 @@ def build_plan(inputs: PlanInputs) -> Plan:
     profile = size_profile(settings.site["mesh_size"] or "small")
     hosts = find_hosts(inputs.inventory, settings, basics.platform, platform, problems)
     _check_site(settings, basics, problems)
-    release = _release(settings, inputs.releases, problems)
+    release = _installed(inputs) or _release(settings, inputs.releases, problems)
     if inputs.secrets_error:
         problems.tell(inputs.secrets_error)
     if platform.several_hosts is False and inputs.controller.service_error:
@@ -121,7 +121,7 @@ def _use_containers(document: Plan, settings: Settings, inputs: PlanInputs, prob
     """Turn the plan of a mesh on hosts into that of the same mesh in containers."""
     check_containers(document, settings, problems)
     put_in_containers(document)
-    if document["release"]["id"]:
+    if document["release"]["id"] and "images" not in document["release"]:
         systems = {name: str(host["os"]["id"]) for name, host in document["hosts"].items()}
         document["release"]["images"] = plan_images(
             document["release"]["id"],
@@ -197,7 +197,7 @@ def _document(
             "namespace": NAMESPACE,
         },
         "wishes": {
-            "target_version": site["mesh_target_version"],
+            "target_version": inputs.release["id"] if inputs.release else site["mesh_target_version"],
             "scale": dict(site["mesh_scale"]),
             "drill": site["mesh_drill"],
             "accept_inventory": site["mesh_accept_inventory"],
@@ -270,6 +270,11 @@ def _secrets(inputs: PlanInputs, basics: Basics) -> dict[str, dict[str, Any]]:
         entry: {"store": basics.store, "name": name, "version": state.version, "fingerprint": state.fingerprint}
         for entry, (name, state) in found.items()
     }
+
+
+def _installed(inputs: PlanInputs) -> dict[str, Any] | None:
+    """The release that a rollback goes to."""
+    return {**inputs.release, "source": inputs.releases.source} if inputs.release else None
 
 
 def _release(settings: Settings, releases: Releases, problems: Problems) -> dict[str, Any]:

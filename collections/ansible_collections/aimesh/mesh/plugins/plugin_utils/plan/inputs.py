@@ -86,5 +86,7 @@ class PlanInputs:
     releases: Releases
     secrets: Mapping[str, SecretState] = field(default_factory=dict)
     secrets_error: str | None = None
+    release: Mapping[str, Any] | None = None
+    """The plan's `release` section of a release that the hosts have already; the release folder is not asked then."""
     applied: Mapping[str, Any] | None = None
     """The applied plan, when there is one and it could be read."""

@@ -41,7 +41,7 @@ def differing_paths(before: Any, after: Any, path: str = "") -> list[str]:
 def _outage(section: str, before: Any, after: Any) -> str:
     paths = [f"{section}.{path}" if path else section for path in differing_paths(before, after)]
     # What an older plan did not have yet has no value that could change.
-    paths = [path for path in paths if not _is_new(section, path, before)]
+    paths = [path for path in paths if not _is_new(path, before)]
     if not paths:
         return ""
     shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
@@ -51,7 +51,7 @@ def _outage(section: str, before: Any, after: Any) -> str:
     )
 
 
-def _is_new(section: str, path: str, before: Any) -> bool:
+def _is_new(path: str, before: Any) -> bool:
     value = before
     for key in path.split(".")[1:]:
         if not isinstance(value, Mapping) or key not in value:
