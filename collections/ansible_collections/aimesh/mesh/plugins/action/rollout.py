@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Slot, Unit
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, has_role, is_state_host, slots_on
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, has_role
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.batches import batches, step_table
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.calls import host_options, slot_options, units_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.differences import refusals
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.observation import Observed
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import plan_groups
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.timings import timing_table
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.wanted import (
-    Driver,
     leaving_slots,
     shared_units,
-    slot_fingerprint,
     wanted_rollout,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identity
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.steps import Action
 
 REMOTE = ("observe", "perform")
 VERBS = (*REMOTE, "plan", "timings")
-WRITING = ("start", "migrate", "edge")
-"""Actions that write the files of their unit."""
 
 
 class ActionModule(SliceAction):
@@ -61,18 +58,15 @@ class ActionModule(SliceAction):
         return replace(part, templates=templates)
 
     def _observe(self, part: Slice) -> dict[str, Any]:
-        driver = Driver(part.plan)
-        slots = [driver.slot(each) for each in slots_on(part.plan, part.host)]
-        gone = [
-            driver.slot(each.instance) for each in leaving_slots(part.plan, self._applied()) if each.host == part.host
-        ]
-        here = [_described(slot, "", _paths(slot.files)) for slot in [*slots, *gone]]
-        return self.call(part.common_args() | self._host_args(part) | {"verb": "observe", "slots": here})
+        applied = self._applied(part.plan)
+        gone = [slot.unit for slot in leaving_slots(part.plan, applied) if slot.host == part.host]
+        slots = slot_options(part, [*units_on(part.plan, part.host), *gone], applied)
+        return self.call(part.common_args() | host_options(part) | {"verb": "observe", "slots": slots})
 
     def _plan(self, part: Slice) -> dict[str, Any]:
         """The steps and their batches; refuses what needs an outage, before any change."""
         operation = str(self._task.args.get("operation", "update"))
-        state, applied = self._state(part.plan), self._applied()
+        state, applied = self._state(part.plan), self._applied(part.plan)
         running = applied["release"]["id"] if applied else ""
         wrong = refusals(applied, part.plan, operation)
         slices = cache(lambda host: replace(part, host=host))
@@ -110,59 +104,23 @@ class ActionModule(SliceAction):
 
     def _perform(self, part: Slice) -> dict[str, Any]:
         batch = self._task.args["batch"]
-        driver, plan = Driver(part.plan), part.plan
         steps = [dict(step) for step in batch["steps"]]
-        written = {step["unit"] for step in steps if step["action"] in WRITING}
-        units = dict.fromkeys([*(step["unit"] for step in steps), *batch["units"]])
-        slots = [self._slot(part, driver, unit, batch["slots"], written=unit in written) for unit in units]
-        rollout = driver.rollout()
+        units = [step["unit"] for step in steps if step["action"] != Action.BACKUP_POINT]
         result = self.call(
             part.common_args()
-            | self._host_args(part)
+            | host_options(part)
             | {
                 "verb": "perform" if steps else "undo",
                 "rollout": dict(self._task.args.get("header") or {}),
-                "record_here": is_state_host(plan, part.host),
-                "backup_command": list(rollout.backup_command),
-                "backup_dir": rollout.backup_dir,
-                "slots": [slot for slot in slots if slot],
+                "slots": slot_options(part, [*units, *batch["units"]], self._applied(part.plan)),
                 "steps": steps,
                 "units": list(batch["units"]),
-                "timeout_s": float(plan["rollout"]["ready_timeout_s"]),
+                "timeout_s": float(part.plan["rollout"]["ready_timeout_s"]),
             }
         )
         if result.get("failed") and "msg" in result:
             result["msg"] = f"{part.host}: {result['msg']}"
         return result | {"host": part.host}
-
-    def _slot(
-        self, part: Slice, driver: Driver, unit: str, instances: Mapping[str, Any], *, written: bool
-    ) -> dict[str, Any] | None:
-        """What the module needs to know of a unit; None for what is no unit, as the database's backup point."""
-        rollout = driver.rollout()
-        if unit in instances:
-            slot = driver.slot(instances[unit])
-        elif unit == driver.migration().unit.name:
-            slot = driver.migration()
-        elif unit == rollout.haproxy_unit:
-            own = next(each for each in part.state.units if each.name == unit)
-            files = tuple(file for file in part.state.files if file.path == rollout.haproxy_config)
-            slot = Slot("", "", "", files=files, unit=own)
-        else:
-            return None
-        # A slot that only leaves or goes back is rendered for the paths of its files; nobody writes them.
-        files = [file.as_module_args() for file in part.rendered(slot.files)] if written else _paths(slot.files)
-        return _described(slot, slot_fingerprint(part, slot) if written else "", files)
-
-    def _host_args(self, part: Slice) -> dict[str, Any]:
-        rollout = Driver(part.plan).rollout()
-        edge = has_role(part.plan, part.host, "edge")
-        return {
-            "supervisor": rollout.supervisor,
-            "haproxy_socket": rollout.haproxy_socket if edge else "",
-            "haproxy_config": rollout.haproxy_config if edge else "",
-            "host": part.host,
-        }
 
     def _timings(self, part: Slice) -> dict[str, Any]:
         del part
@@ -176,12 +134,9 @@ class ActionModule(SliceAction):
             raise SliceError(f"The state home has not been read: register aimesh.mesh.state with verb read as {name}.")
         return found
 
-    def _applied(self) -> Mapping[str, Any] | None:
-        applied = self._state(self._read_plan()).get("applied")
-        return applied if isinstance(applied, Mapping) else None
-
-    def _read_plan(self) -> Plan:
-        return super().slice().plan
+    def _applied(self, plan: Plan) -> dict[str, Any] | None:
+        applied = self._state(plan).get("applied")
+        return dict(applied) if isinstance(applied, Mapping) else None
 
     def _answers(self, plan: Plan) -> dict[str, Mapping[str, Any]]:
         """What each host of the plan observed. Raises SliceError for a host that is missing from the run."""
@@ -226,24 +181,3 @@ def _has_backup(unfinished: Mapping[str, Any], plan: Plan) -> bool:
     """Whether the rollout that goes on has made its backup point already."""
     done = {step["action"] for step in unfinished.get("steps", []) if step["status"] == "done"}
     return unfinished.get("to") == plan["release"]["id"] and "backup_point" in done
-
-
-def _paths(files: Iterable[File]) -> list[dict[str, Any]]:
-    return [{"path": file.path, "content": "", "mode": file.mode} for file in files]
-
-
-def _described(slot: Slot, fingerprint: str, files: list[dict[str, Any]]) -> dict[str, Any]:
-    """A slot as the module takes it."""
-    unit: Unit = slot.unit
-    return {
-        "name": unit.name,
-        "instance": slot.instance,
-        "server": slot.server,
-        "fingerprint": fingerprint,
-        "files": files,
-        "ready": asdict(unit.ready) if unit.ready is not None else None,
-        "stop_s": slot.stop_s,
-        "oneshot": unit.oneshot,
-        "reload": unit.reload,
-        "container": asdict(unit.container) if unit.container is not None else None,
-    }

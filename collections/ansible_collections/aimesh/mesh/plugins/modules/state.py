@@ -229,7 +229,7 @@ def summary(applied: dict[str, Any] | None, rollout: dict[str, Any] | None) -> d
         "mesh": {"name": applied["mesh"]["name"]},
         "release": applied["release"],
         "wishes": {"scale": applied["wishes"]["scale"], "target_version": applied["wishes"].get("target_version")},
-        "rollout": rollout,
+        "unfinished": rollout,
     }
 
 

@@ -26,7 +26,7 @@ def check_applied(
 def applied_objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> list[str]:
     """Sentences against going from the applied plan to the wanted one; empty when nothing is lowered or undone.
 
-    Of `applied` it reads `mesh.name`, `release`, `wishes.scale`, `wishes.target_version` and `rollout` (the one that is
+    Of `applied` it reads `mesh.name`, `release`, `wishes.scale`, `wishes.target_version` and `unfinished` (the rollout that is
     not done) only.
     """
     return [f"{path} {text}." for path, text in _objections(wanted, applied)]
@@ -37,7 +37,7 @@ def _objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> Iterat
     wishes = wanted["wishes"]
     if wishes["accept_inventory"]:
         return
-    unfinished = applied.get("rollout")
+    unfinished = applied.get("unfinished")
     if unfinished:
         yield (
             "site.yml",
@@ -62,14 +62,14 @@ def _objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> Iterat
             "or go back with -e mesh_accept_inventory=true",
         )
     chosen = applied["wishes"].get("target_version")
-    if chosen and not wishes["target_version"] and wanted["release"]["id"] != applied["release"]["id"]:
-        if version_key(version) >= version_key(running):
-            yield (
-                "mesh_version",
-                f"gives {wanted['release']['id']} and the mesh was put on {applied['release']['id']} on purpose; "
-                f'add to the inventory: mesh_version: "{applied["release"]["id"]}", or update it with '
-                "playbooks/update.yml, or restart it in place with -e mesh_accept_inventory=true",
-            )
+    moves = wanted["release"]["id"] != applied["release"]["id"] and version_key(version) >= version_key(running)
+    if chosen and moves and not wishes["target_version"]:
+        yield (
+            "mesh_version",
+            f"gives {wanted['release']['id']} and the mesh was put on {applied['release']['id']} on purpose; add to "
+            f'the inventory: mesh_version: "{applied["release"]["id"]}", or update it with playbooks/update.yml, '
+            "or restart it in place with -e mesh_accept_inventory=true",
+        )
     for service, replicas in applied["wishes"]["scale"].items():
         planned = wanted["services"][service]["replicas"]
         if service not in wishes["scale"] and planned < replicas:

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import Group, WantedSlot
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import Group
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.steps import Step
 
 Batch = dict[str, Any]
-"""`{host, label, steps, units, slots}`; of `units` the old state is to come back, and there are no steps then.
+"""`{host, label, steps, units}`; of `units` the old state is to come back, and there are no steps then.
 
-`slots` maps the units of instances to the plan's instance. A batch that is part of the way forward has `undo` as well:
-the batches that take the whole group back.
+A batch that is part of the way forward has `undo` as well: the batches that take the whole group back.
 """
 
 
@@ -26,7 +25,7 @@ def batches(groups: Sequence[Group]) -> list[Batch]:
         for steps in _runs(group.steps):
             words = ", ".join(dict.fromkeys(str(step.action) for step in steps))
             label = f"({number}/{total}) {group.title}: {words}"
-            found.append(_batch(steps[0].host, label, group.slots, steps) | {"undo": undo})
+            found.append(_batch(steps[0].host, label, steps) | {"undo": undo})
     return found
 
 
@@ -45,14 +44,11 @@ def step_table(groups: Sequence[Group]) -> list[str]:
 
 
 def _undo(group: Group) -> list[Batch]:
-    before = [_batch(steps[0].host, f"{group.title}, back", group.slots, steps) for steps in _runs(group.undo_before)]
+    before = [_batch(steps[0].host, f"{group.title}, back", steps) for steps in _runs(group.undo_before)]
     units = []
     if group.undo_units:
-        units = [
-            _batch(group.host, f"{', '.join(group.undo_units)} goes back", group.slots, ())
-            | {"units": [*group.undo_units]}
-        ]
-    after = [_batch(steps[0].host, f"{group.title}, back", group.slots, steps) for steps in _runs(group.undo_steps)]
+        units = [_batch(group.host, f"{', '.join(group.undo_units)} goes back", ()) | {"units": [*group.undo_units]}]
+    after = [_batch(steps[0].host, f"{group.title}, back", steps) for steps in _runs(group.undo_steps)]
     return [*before, *units, *after]
 
 
@@ -60,11 +56,10 @@ def _runs(steps: Iterable[Step]) -> list[list[Step]]:
     return [list(run) for _, run in groupby(steps, key=lambda step: step.host)]
 
 
-def _batch(host: str, label: str, slots: Iterable[WantedSlot], steps: Iterable[Step]) -> Batch:
+def _batch(host: str, label: str, steps: Iterable[Step]) -> Batch:
     return {
         "host": host,
         "label": label,
         "steps": [step.as_json() for step in steps],
         "units": [],
-        "slots": {slot.unit: dict(slot.instance) for slot in slots},
     }
