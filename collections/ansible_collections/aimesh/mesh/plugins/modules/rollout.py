@@ -13,6 +13,8 @@ description:
   - C(undo) brings the slots in O(units) back to what they were before the rollout touched them. On this host's HAProxy
     they take calls again; the caller sees to other hosts.
   - C(observe) tells what a plan of steps starts from. It changes nothing.
+  - In a playbook C(verb) may be C(plan) and C(timings) as well; both work on the controller alone. C(plan) turns what was
+    observed and the plan into steps and batches, C(timings) a record into a table for people. C(perform) takes a batch.
   - Every action may be repeated. A call that was killed leaves a host that C(observe) describes truly.
   - A slot's old files are kept in the state directory from before the first step that touches it until it has soaked
     or is removed.
@@ -24,6 +26,27 @@ options:
     type: str
     default: observe
     choices: [observe, perform, undo]
+  operation:
+    description: With C(plan), what the rollout is.
+    type: str
+    default: update
+  batch:
+    description: One call's part of the steps, as C(plan) returned it. The task is delegated to its host.
+    type: dict
+  header:
+    description: What names the rollout, as C(plan) returned it.
+    type: dict
+  state:
+    description: Name of the variable with the result of M(aimesh.mesh.state) with C(verb=read) on the state host.
+    type: str
+    default: _state
+  observed:
+    description: Name of the variable with the result of C(observe) on each host.
+    type: str
+    default: _observed
+  record:
+    description: The record of the rollout, for C(timings).
+    type: dict
   supervisor:
     description: What runs the units.
     type: str

@@ -57,6 +57,9 @@ options:
     type: list
     elements: dict
     default: []
+  result:
+    description: What the call of another host returned, for C(rollout_steps).
+    type: dict
   status:
     description: How the rollout ended.
     type: str

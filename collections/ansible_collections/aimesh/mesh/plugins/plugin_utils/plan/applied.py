@@ -26,8 +26,8 @@ def check_applied(
 def applied_objections(wanted: Mapping[str, Any], applied: Mapping[str, Any]) -> list[str]:
     """Sentences against going from the applied plan to the wanted one; empty when nothing is lowered or undone.
 
-    Of `applied` it reads `mesh.name`, `release`, `wishes.scale`, `wishes.target_version` and `unfinished` (the rollout that is
-    not done) only.
+    Of `applied` it reads `mesh.name`, `release`, `wishes.scale`, `wishes.target_version` and `unfinished` (a rollout
+    that is not done) only.
     """
     return [f"{path} {text}." for path, text in _objections(wanted, applied)]
 
