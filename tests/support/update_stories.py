@@ -54,7 +54,9 @@ class UpdateStories:
         before = settle(bench)
         broken = bench.build(doctored.NEVER_READY)
         starts = bench.starts()
-        refused(bench.update(broken, ready_timeout_s=12), "ready_on_release", "This build is never ready", "Last log lines")
+        refused(
+            bench.update(broken, ready_timeout_s=12), "ready_on_release", "This build is never ready", "Last log lines"
+        )
         assert set(bench.running().values()) == {before}
         assert bench.spares_running() == []
         assert bench.applied() == before

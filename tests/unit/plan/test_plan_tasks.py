@@ -243,7 +243,7 @@ def test_an_unknown_option_is_refused(site: Site) -> None:
     (site.root / "playbooks" / "plan.yml").write_text(playbook("{builddir: x}"), encoding="utf-8")
     run = site.play()
     assert run.code != 0
-    assert "Unknown option builddir; this task takes applied_plan, build_dir, for_removal." in run.output
+    assert "Unknown option builddir; this task takes applied_plan, build_dir, for_removal, rollback." in run.output
 
 
 @pytest.mark.parametrize(

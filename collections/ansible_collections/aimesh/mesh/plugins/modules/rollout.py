@@ -13,8 +13,8 @@ description:
   - C(undo) brings the slots in O(units) back to what they were before the rollout touched them. On this host's HAProxy
     they take calls again; the caller sees to other hosts.
   - C(observe) tells what a plan of steps starts from. It changes nothing.
-  - In a playbook C(verb) may be C(plan) and C(timings) as well; both work on the controller alone. C(plan) turns what was
-    observed and the plan into steps and batches, C(timings) a record into a table for people. C(perform) takes a batch.
+  - In a playbook C(verb) may be C(plan) and C(timings) as well, which work on the controller alone. C(plan) turns what
+    was observed and the plan into steps and batches, C(timings) a record into a table. C(perform) takes a batch.
   - Every action may be repeated. A call that was killed leaves a host that C(observe) describes truly.
   - A slot's old files are kept in the state directory from before the first step that touches it until it has soaked
     or is removed.

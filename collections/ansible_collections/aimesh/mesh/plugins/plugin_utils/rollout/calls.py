@@ -67,7 +67,8 @@ def _options(part: Slice, unit: str, applied: Plan | None) -> Options:
     for plan in (part.plan, applied):
         for slot in _slots(plan) if plan is not None else []:
             if plan is not None and (slot["host"], slot["unit"]) == (part.host, unit):
-                return _slot(part, plan, _driver(plan).render_slot(plan, slot))
+                spare = slot in part.plan.get("spares", [])
+                return _slot(part, plan, _driver(plan).render_slot(plan, slot)) | {"spare": spare}
     raise SliceError(f"Neither the plan nor the applied one has a unit {unit} on {part.host}.")
 
 
