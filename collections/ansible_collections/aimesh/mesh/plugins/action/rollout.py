@@ -15,6 +15,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.observation im
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import plan_groups
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.timings import timing_table
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.wanted import (
+    has_slots,
     leaving_slots,
     shared_units,
     wanted_rollout,
@@ -58,6 +59,8 @@ class ActionModule(SliceAction):
         return replace(part, templates=templates)
 
     def _observe(self, part: Slice) -> dict[str, Any]:
+        if not has_slots(part.plan):
+            return {"changed": False, "units": {}}
         applied = self._applied(part.plan)
         gone = [slot.unit for slot in leaving_slots(part.plan, applied) if slot.host == part.host]
         slots = slot_options(part, [*units_on(part.plan, part.host), *gone], applied)
@@ -65,6 +68,13 @@ class ActionModule(SliceAction):
 
     def _plan(self, part: Slice) -> dict[str, Any]:
         """The steps and their batches; refuses what needs an outage, before any change."""
+        if not has_slots(part.plan):
+            return {
+                "changed": False,
+                "batches": [],
+                "steps": 0,
+                "table": ["This platform has no slots: nothing rolls."],
+            }
         operation = str(self._task.args.get("operation", "update"))
         state, applied = self._state(part.plan), self._applied(part.plan)
         running = applied["release"]["id"] if applied else ""
