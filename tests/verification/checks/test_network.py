@@ -70,13 +70,26 @@ def stores_on(mesh: Mesh, host: str) -> list[tuple[str, dict[str, Any]]]:
 
 def planned(mesh: Mesh, host: str) -> dict[tuple[str, int], str]:
     """(address, port) → what listens there by the plan."""
-    wanted = {(each["bind"], each["port"]): each["id"] for each in mesh.plan["instances"] if each["host"] == host}
+    wanted: dict[tuple[str, int], str] = {}
+    for each in mesh.plan["instances"]:
+        if each["host"] == host:
+            wanted |= {(address, each["port"]): each["id"] for address in addresses(each)}
     for each in mesh.plan["endpoints"]:
         if each["host"] == host:
-            wanted.setdefault((each["bind"], each["port"]), f"the endpoint of {each['service']}")
+            for address in addresses(each):
+                wanted.setdefault((address, each["port"]), f"the endpoint of {each['service']}")
     for name, part in stores_on(mesh, host):
-        wanted |= {(address, part["port"]): name for address in part["listen"]}
+        wanted |= {(address, part["port"]): name for address in (*part["listen"], *published(part))}
     return wanted
+
+
+def addresses(part: dict[str, Any]) -> list[str]:
+    """Where an instance or endpoint listens: in its container, and on the host where the plan publishes it."""
+    return [part["bind"], *published(part)]
+
+
+def published(part: dict[str, Any]) -> list[str]:
+    return [part["published"]] if part.get("published") else []
 
 
 def is_planned(row: dict[str, Any], wanted: dict[tuple[str, int], str]) -> bool:

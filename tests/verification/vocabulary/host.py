@@ -10,6 +10,7 @@ import testinfra.backend.base
 import testinfra.host
 
 from vocabulary.outcome import MismatchError, NotCheckedError
+from vocabulary.service import ContainerService, Service, SupervisordService, SystemdService
 
 if TYPE_CHECKING:
     from vocabulary.mesh import Mesh
@@ -93,55 +94,6 @@ class ObservedFile:
         return None if self._seen is None else self._seen[name]
 
 
-class ObservedService:
-    """`host.service(name)`: what the host's supervisor says of one unit, in the same words for every supervisor."""
-
-    def __init__(self, name: str, seen: dict[str, Any] | None, *, systemd: bool) -> None:
-        self.name = name
-        self._systemd = systemd
-        self._seen = seen or {}
-        self.exists = bool(seen) and self._seen.get("LoadState", "loaded") == "loaded"
-
-    @property
-    def is_running(self) -> bool:
-        if self._systemd:
-            return (self._seen.get("ActiveState"), self._seen.get("SubState")) == ("active", "running")
-        return self._seen.get("state") == "RUNNING"
-
-    @property
-    def state(self) -> str:
-        if not self._seen:
-            return "unknown to the supervisor"
-        if self._systemd:
-            words = f"{self._seen.get('LoadState')}, {self._seen.get('ActiveState')} ({self._seen.get('SubState')})"
-            return words if self._seen.get("Result", "success") == "success" else f"{words}, {self._seen['Result']}"
-        return f"{self._seen['state']} {self._seen['spawn_error']}".strip()
-
-    @property
-    def is_enabled(self) -> bool:
-        """Starts by itself after a restart of its supervisor."""
-        return not self._systemd or self._seen.get("UnitFileState") in (
-            "enabled",
-            "enabled-runtime",
-            "static",
-            "generated",
-        )
-
-    @property
-    def pid(self) -> int:
-        return int(self._seen.get("MainPID" if self._systemd else "pid") or 0)
-
-    @property
-    def started(self) -> str:
-        """Changes with each start."""
-        return str(self._seen.get("ExecMainStartTimestampMonotonic" if self._systemd else "started"))
-
-    @property
-    def restarts(self) -> int | None:
-        """Restarts by the supervisor since the last start on purpose; None where the supervisor does not count."""
-        return int(self._seen.get("NRestarts") or 0) if self._systemd else None
-
-
 class ObservedSocket:
     """`host.socket("tcp://127.0.0.1:3000")`."""
 
@@ -183,23 +135,31 @@ class ObservedHost(testinfra.host.Host):
         seen = self.observed.ask({"kind": "files", "trees": [path]})
         return {name: ObservedFile(name, each) for name, each in seen.items()}
 
-    def service(self, name: str, sample: int = 1) -> ObservedService:
+    def service(self, name: str, sample: int = 1) -> Service:
         """`sample` 2 looks again in a later round than sample 1."""
-        systemd = self.mesh.platform.supervisor == "systemd"
-        if systemd:
+        supervisor = self.mesh.platform.supervisor
+        if supervisor == "systemd":
             units = [f"{unit}.service" for unit in self.mesh.units_on(self.name)]
             seen = self.observed.ask({"kind": "units", "units": units, "sample": sample})
-            return ObservedService(name, seen.get(f"{name}.service"), systemd=True)
+            return SystemdService(name, seen.get(f"{name}.service"))
+        if supervisor == "compose":
+            return ContainerService(name, self.containers(sample).get(name))
         question = {"kind": "supervisor", "socket": self.mesh.supervisor_socket(), "sample": sample}
         seen = self.observed.demand(question, "a running supervisor")
-        return ObservedService(name, seen.get(name), systemd=False)
+        return SupervisordService(name, seen.get(name))
+
+    def containers(self, sample: int = 1) -> dict[str, dict[str, Any]]:
+        """Every container of the mesh's project by name, as the Docker Engine and the kernel see it."""
+        question = {"kind": "containers", "project": self.mesh.project_on(self.name), "sample": sample}
+        seen: dict[str, dict[str, Any]] = self.observed.demand(question, "a running Docker Engine")
+        return seen
 
     def socket(self, url: str) -> ObservedSocket:
         return ObservedSocket(url, self.listeners())
 
     def listeners(self) -> list[dict[str, Any]]:
         """Every listening TCP socket of the host."""
-        rows: list[dict[str, Any]] = self.observed.ask({"kind": "listeners"})
+        rows: list[dict[str, Any]] = self.observed.ask({"kind": "listeners", **self._project})
         return rows
 
     def processes(self) -> dict[str, dict[str, Any]]:
@@ -248,9 +208,14 @@ class ObservedHost(testinfra.host.Host):
     def exposure(self, secrets: list[str], trees: list[str]) -> dict[str, Any]:
         """Where values of secrets lie open; values never leave the host."""
         timeout = 3 * self.mesh.probe_timeout
-        question = {"kind": "exposure", "secrets": secrets, "trees": trees, "timeout": timeout}
+        question = {"kind": "exposure", "secrets": secrets, "trees": trees, "timeout": timeout, **self._project}
         seen: dict[str, Any] = self.observed.ask(question)
         return seen
+
+    @property
+    def _project(self) -> dict[str, str]:
+        """Part of a question that is about containers too."""
+        return {"project": self.mesh.project_on(self.name)} if "containers" in self.mesh.platform.capabilities else {}
 
     @cached_property
     def _files(self) -> dict[str, dict[str, Any] | None]:

@@ -112,6 +112,13 @@ class Mesh:
     def supervisor_socket(self) -> str:
         return posixpath.join(str(self.plan["mesh"]["paths"]["run"]), self.platform.supervisor_socket)
 
+    def project_on(self, host: str) -> str:
+        """Name of the Compose project of a host. Raises NotCheckedError where the driver runs none."""
+        project = self.state_of(host).project
+        if project is None:
+            raise NotCheckedError(f"not checked: the driver runs no containers on {host}")
+        return project.name
+
     def postgresql_access(self, host: str) -> dict[str, Any]:
         cluster = self.state_of(host).postgresql
         if cluster is None:
@@ -123,6 +130,7 @@ class Mesh:
             "socket_dir": cluster.socket_dir,
             "port": cluster.port,
             "database": cluster.database,
+            **({"container": cluster.unit} if cluster.container else {}),
         }
 
     def redis_access(self, host: str, *, login: bool) -> dict[str, Any]:

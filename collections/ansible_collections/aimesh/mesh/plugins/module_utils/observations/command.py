@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from dataclasses import dataclass
 from typing import Any
 
 from .base import Environment, ProbeError, Question
@@ -20,7 +21,26 @@ def answer_command(question: Question, environment: Environment) -> dict[str, An
 def run(
     argv: list[str], *, timeout: float, stdin: str = "", user: str | None = None, extra: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """`{"rc", "stdout", "stderr"}` of a program, as `user` when given and not already that user.
+    """`{"rc", "stdout", "stderr"}` of a program, output cut at 64 KiB; see `start`."""
+    ended = start(argv, timeout=timeout, stdin=stdin, user=user, extra=extra)
+    return {
+        "rc": ended.code,
+        "stdout": ended.stdout[:OUTPUT_LIMIT].decode("utf-8", "replace"),
+        "stderr": ended.stderr[:OUTPUT_LIMIT].decode("utf-8", "replace"),
+    }
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+def start(
+    argv: list[str], *, timeout: float, stdin: str = "", user: str | None = None, extra: dict[str, str] | None = None
+) -> Ended:
+    """How a program ended, run as `user` when given and not already that user.
 
     Raises ProbeError when it does not end within `timeout` seconds (it is killed with its children) or is not there.
     """
@@ -47,11 +67,7 @@ def run(
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise ProbeError(f"{argv[0]} did not end within {timeout:g} s") from None
-    return {
-        "rc": process.returncode,
-        "stdout": stdout[:OUTPUT_LIMIT].decode("utf-8", "replace"),
-        "stderr": stderr[:OUTPUT_LIMIT].decode("utf-8", "replace"),
-    }
+    return Ended(process.returncode, stdout, stderr)
 
 
 def _group_of(user: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .base import Environment, ProbeError, Question, SecretMissingError
 from .command import answer_command
+from .containers_probe import answer_containers
 from .exposure import answer_exposure
 from .files import answer_files
 from .http_probe import answer_http, answer_scenario
@@ -27,6 +28,7 @@ from .units_probe import answer_units
 
 PROBES: Mapping[str, Callable[[Question, Environment], Any]] = {
     "command": answer_command,
+    "containers": answer_containers,
     "exposure": answer_exposure,
     "files": answer_files,
     "http": answer_http,

@@ -15,8 +15,8 @@ ROW = "SELECT 'MARKNAME:' || coalesce(json_agg(t)::text, '[]') FROM (QUERY) AS t
 def answer_postgresql(question: Question, environment: Environment) -> dict[str, Any]:
     """`queries` {name: SELECT} → {name: list of rows as objects}, in one psql.
 
-    Also takes `program` (psql's path), `run_as`, `socket_dir`, `port`, `database`. Raises ProbeError when the server
-    does not let in or a query fails.
+    Also takes `program` (psql's path), `run_as`, `socket_dir`, `port`, `database`; with `container` the program is that
+    container's, started in it. Raises ProbeError when the server does not let in or a query fails.
     """
     script = ["\\set ON_ERROR_STOP on", f"SET statement_timeout = {int(environment.timeout * 1000)};"]
     queries: dict[str, str] = dict(question["queries"])
@@ -24,13 +24,13 @@ def answer_postgresql(question: Question, environment: Environment) -> dict[str,
         script.append(ROW.replace("MARK", MARK).replace("NAME", name).replace("QUERY", query))
     argv = [str(question["program"]), "-X", "-q", "-A", "-t", "-w", "-h", str(question["socket_dir"])]
     argv += ["-p", str(question["port"]), "-d", str(question["database"]), "-U", str(question["login"])]
-    ended = run(
-        argv,
-        timeout=environment.timeout,
-        stdin="\n".join(script) + "\n",
-        user=str(question["run_as"]),
-        extra={"PGCONNECT_TIMEOUT": str(max(2, int(environment.timeout))), "PGAPPNAME": "aimesh-verify"},
-    )
+    run_as: str | None = str(question["run_as"])
+    extra = {"PGCONNECT_TIMEOUT": str(max(2, int(environment.timeout))), "PGAPPNAME": "aimesh-verify"}
+    if question.get("container"):
+        words = [f"--env={name}={value}" for name, value in extra.items()]
+        argv = ["docker", "exec", "--interactive", f"--user={run_as}", *words, str(question["container"]), *argv]
+        run_as = None
+    ended = run(argv, timeout=environment.timeout, stdin="\n".join(script) + "\n", user=run_as, extra=extra)
     if ended["rc"] != 0:
         lines = [line for line in ended["stderr"].splitlines() if line.strip()]
         raise ProbeError(f"psql ended with {ended['rc']}: {lines[-1] if lines else 'no message'}")

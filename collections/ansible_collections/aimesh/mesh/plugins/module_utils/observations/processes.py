@@ -8,11 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import listeners
+from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import Listener, listeners
 from ansible_collections.aimesh.mesh.plugins.module_utils.proc import pids, sockets_of, stat_of
 
 from .base import Environment, Question
+from .container_processes import listeners_in
+from .containers_probe import published
+from .docker_inspect import containers_of
 
+ENGINE_RESOLVER = "127.0.0.11"
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)", re.MULTILINE)
 
 
@@ -31,30 +35,51 @@ def answer_processes(_question: Question, _environment: Environment) -> dict[str
     return table
 
 
-def answer_listeners(_question: Question, _environment: Environment) -> list[dict[str, Any]]:
+def answer_listeners(question: Question, environment: Environment) -> list[dict[str, Any]]:
     """Every listening TCP socket: `{"address", "port", "pid", "comm", "unit", "lineage"}`, one row per owner.
 
     pid and comm are None for sockets whose owner may not be seen (other users' processes, without root). `lineage` are
-    the pids of the owner and of its ancestors.
+    the pids of the owner and of its ancestors. With a Compose `project`, the sockets inside its containers are told
+    too, and ports of the host that lead into one, each with the container as `unit`.
     """
     owners = _socket_owners()
     boot = _boot_time()
-    rows: list[dict[str, Any]] = []
-    for listener in listeners():
-        holders: list[int | None] = [*owners.get(listener.inode, [])]
-        for pid in holders or [None]:
-            process = _process(pid, boot) if pid is not None else None
-            rows.append(
-                {
-                    "address": listener.address,
-                    "port": listener.port,
-                    "pid": pid,
-                    "comm": process["comm"] if process else None,
-                    "unit": process["unit"] if process else None,
-                    "lineage": _lineage(pid) if pid is not None else [],
-                }
-            )
+    rows = _rows(listeners(), owners, boot)
+    containers = containers_of(str(question["project"]), environment) if question.get("project") else []
+    for container in containers:
+        pid, name = int(container["State"]["Pid"]), str(container["Name"]).lstrip("/")
+        if not pid:
+            continue
+        inside = [row | {"unit": name} for row in _rows(listeners_in(pid), owners, boot) if _is_its_own(row, pid)]
+        ports = published(container["NetworkSettings"])
+        leading = [_row(each["address"], each["port"], pid, boot) | {"unit": name} for each in ports]
+        rows += [*inside, *leading]
     return sorted(rows, key=lambda row: (row["port"], row["address"], row["pid"] or 0))
+
+
+def _rows(found: list[Listener], owners: dict[str, list[int]], boot: float) -> list[dict[str, Any]]:
+    return [
+        _row(listener.address, listener.port, pid, boot)
+        for listener in found
+        for pid in owners.get(listener.inode) or [None]
+    ]
+
+
+def _is_its_own(row: dict[str, Any], pid: int) -> bool:
+    """The engine itself answers names at one address inside of each container."""
+    return bool(row["address"] != ENGINE_RESOLVER or pid in row["lineage"])
+
+
+def _row(address: str, port: int, pid: int | None, boot: float) -> dict[str, Any]:
+    process = _process(pid, boot) if pid is not None else None
+    return {
+        "address": address,
+        "port": port,
+        "pid": pid,
+        "comm": process["comm"] if process else None,
+        "unit": process["unit"] if process else None,
+        "lineage": _lineage(pid) if pid is not None else [],
+    }
 
 
 def _boot_time() -> float:

@@ -62,4 +62,23 @@ PROCESS = Platform(
     },
 )
 
-PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (SYSTEMD, PROCESS)}
+COMPOSE = Platform(
+    name="compose",
+    capabilities=SYSTEMD.capabilities | {"containers"},
+    supervisor="compose",
+    hints=_SHARED_HINTS
+    | {
+        "unit": "on {host}: docker ps --all --filter name={unit}; docker logs --tail 50 {unit}",
+        "container": "on {host}: docker inspect {unit}; a deploy makes a container anew that is not as planned",
+        "edge": "on {host}: docker logs --tail 50 aimesh-haproxy; the firewall",
+        "smoke": "on {host}: docker logs --tail 50 aimesh-{subject}-a",
+        "network": "on {host}: ss -ltnp; cd {config}/compose && docker compose ps",
+        "postgresql": "on {host}: docker logs --tail 50 aimesh-postgresql; docker exec -it aimesh-postgresql psql",
+        "redis": "on {host}: docker logs --tail 50 aimesh-redis; {config}/redis",
+        "files": "on {host}: ls -l the path named; a deploy puts it right",
+        "secrets": "on {host}: the path, process or container named; rotate the secret, it is to be taken as known",
+        "records": "on {host}: ls -l {state}; a deploy writes it again",
+    },
+)
+
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (SYSTEMD, PROCESS, COMPOSE)}

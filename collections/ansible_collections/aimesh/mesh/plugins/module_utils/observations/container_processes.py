@@ -1,0 +1,110 @@
+"""What the kernel says of a container: rights of its processes, its root file system, its limits, its sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import Listener, parse_tcp
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import as_owner_of
+
+_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+_UNLIMITED = 1 << 60
+"""The kernel writes a limit that is none as a number of this order (version 1), or as `max` (version 2)."""
+
+
+def look_at(pid: int, proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> dict[str, Any] | None:
+    """What is in force for the container whose main process is `pid`; None when it is gone.
+
+    `processes` are all in its control group: `{"pid", "uid", "capabilities" (hexadecimal, all sets or-ed),
+    "no_new_privileges", "seccomp"}`. `root_writable` asks the kernel whether root could write there. `memory` (bytes)
+    and `pids` are the limits of the control group, None where there is none.
+    """
+    try:
+        groups = cgroup_paths(Path(proc, str(pid), "cgroup").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    members = members_of(groups, cgroups) or [pid]
+    processes = [each for each in (rights(member, proc) for member in members) if each is not None]
+    return {
+        "processes": processes,
+        "root_writable": root_writable(pid, proc),
+        "memory": limit(groups, cgroups, "memory", "memory.limit_in_bytes", "memory.max"),
+        "pids": limit(groups, cgroups, "pids", "pids.max", "pids.max"),
+    }
+
+
+def rights(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
+    """Who a process is and what it may do, from `/proc/<pid>/status`; None when it is gone."""
+    try:
+        text = Path(proc, str(pid), "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    capabilities = 0
+    for name in _SETS:
+        capabilities |= int(fields.get(name, "0").strip() or "0", 16)
+    return {
+        "pid": pid,
+        "uid": min(int(word) for word in fields.get("Uid", "0").split()),
+        "capabilities": f"{capabilities:x}",
+        "no_new_privileges": fields.get("NoNewPrivs", "0").strip() == "1",
+        "seccomp": fields.get("Seccomp", "0").strip() == "2",
+    }
+
+
+def root_writable(pid: int, proc: str = "/proc") -> bool | None:
+    """Whether a write to the container's root could succeed; None when it cannot be told.
+
+    The kernel is asked for root's own permission, which only a file system that is mounted read-only refuses.
+    """
+    root = Path(proc, str(pid), "root")
+    for look in (contextlib.nullcontext, lambda: as_owner_of(pid, proc)):
+        with contextlib.suppress(OSError), look():
+            return not os.statvfs(root).f_flag & os.ST_RDONLY
+    return None
+
+
+def cgroup_paths(text: str) -> dict[str, str]:
+    """Controller → path, from `/proc/<pid>/cgroup`; the unified hierarchy has the key ``."""
+    paths = {}
+    for line in text.splitlines():
+        _, names, path = line.split(":", 2)
+        for name in names.split(","):
+            paths[name] = path
+    return paths
+
+
+def limit(groups: dict[str, str], cgroups: str, controller: str, first: str, second: str) -> int | None:
+    """A limit of the control group: file `first` in version 1, `second` in version 2."""
+    for path in (
+        Path(cgroups, controller, groups.get(controller, "-").lstrip("/"), first),
+        Path(cgroups, groups.get("", "-").lstrip("/"), second),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            text = path.read_text(encoding="ascii").strip()
+            number = _UNLIMITED if text == "max" else int(text)
+            return None if number >= _UNLIMITED else number
+    return None
+
+
+def members_of(groups: dict[str, str], cgroups: str) -> list[int]:
+    """Every process of the container, those that were started in it later included."""
+    for path in (
+        Path(cgroups, "pids", groups.get("pids", "-").lstrip("/"), "cgroup.procs"),
+        Path(cgroups, groups.get("", "-").lstrip("/"), "cgroup.procs"),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            return [int(line) for line in path.read_text(encoding="ascii").split()]
+    return []
+
+
+def listeners_in(pid: int, proc: str = "/proc") -> list[Listener]:
+    """Listening TCP sockets of the container's own network; none when it is gone."""
+    found: list[Listener] = []
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            found += parse_tcp(Path(proc, str(pid), "net", name).read_text(encoding="ascii"))
+    return found
