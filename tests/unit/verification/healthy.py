@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from vocabulary.answers import Answers
-from vocabulary.check import CATALOGUE
+from vocabulary.check import CATALOGUE, Target
 from vocabulary.mesh import Mesh
 from vocabulary.outcome import OutcomeError, UnansweredError
 from vocabulary.run import Run
@@ -172,8 +172,39 @@ class HealthyMesh:
             for unit in self.units[host]
         }  # fmt: skip
 
+    def _containers(self, host: str, _: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        rows = {}
+        images = {image.reference: image.id for image in self.mesh.state_of(host).images}
+        for unit in self.units[host]:
+            planned = self.mesh.container_vars(Target(host, unit=unit))
+            pid, memory = self._pid(host, unit), planned["memory_mb"] * MIB
+            process = {"pid": pid, "uid": 10001, "capabilities": "0", "no_new_privileges": True, "seccomp": True}
+            rows[unit] = {
+                "id": "0" * 64, "image": planned["image"], "image_id": images[planned["image"]], "labels": {},
+                "state": "running", "exit_code": 0, "oom_killed": False, "error": "", "pid": pid, "started": STARTED,
+                "restarts": 0, "restart_policy": "unless-stopped", "health": "healthy", "health_test": ["CMD", "x"],
+                "user": "10001:10001", "privileged": False, "capabilities_added": [], "capabilities_dropped": ["ALL"],
+                "security_options": ["no-new-privileges:true"], "devices": [], "host_namespaces": [],
+                "read_only": True, "tmpfs": ["/tmp"],
+                "mounts": [
+                    {"type": "bind", "source": each["source"], "target": each["target"], "rw": each["writable"]}
+                    for each in planned["mounts"]
+                ],
+                "memory": memory, "memory_and_swap": memory, "cpus": float(planned["cpus"] or 0),
+                "pids": planned["pids"], "log_driver": "json-file",
+                "log_options": {"max-size": "10m", "max-file": "5"},
+                "networks": {f"aimesh-{name}": planned["address"] for name in planned["networks"]},
+                "published": [{"address": at, "port": port, "inside": port} for at, port in planned["ports"]],
+                "live": {
+                    "processes": [process], "root_writable": False, "memory": memory, "pids": planned["pids"],
+                },
+            }  # fmt: skip
+        return rows
+
     def _listeners(self, host: str, _: dict[str, Any]) -> list[dict[str, Any]]:
         owners = {(each["bind"], each["port"]): each["unit"] for each in self.plan["instances"] if each["host"] == host}
+        published = [each for each in self.plan["endpoints"] if each["host"] == host and each.get("published")]
+        owners |= {(each["published"], each["port"]): "haproxy" for each in published}
         for each in self.plan["endpoints"]:
             if each["host"] == host:
                 owners.setdefault((each["bind"], each["port"]), "haproxy")

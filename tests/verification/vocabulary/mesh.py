@@ -12,6 +12,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan import query
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.platforms import PLATFORMS, Platform
 
 from vocabulary.answers import CONTROLLER, Answers
+from vocabulary.check import Target
 from vocabulary.host import ObservedHost
 from vocabulary.outcome import NotCheckedError
 
@@ -98,7 +99,7 @@ class Mesh:
         if cluster is not None:
             name = cluster.unit or f"postgresql@{cluster.version}-{cluster.name}"
             if name not in [unit.name for unit in units]:
-                units.append(Unit(name))
+                units.append(Unit(name, container=cluster.container))
         return units
 
     def units_on(self, host: str) -> list[str]:
@@ -118,6 +119,15 @@ class Mesh:
         if project is None:
             raise NotCheckedError(f"not checked: the driver runs no containers on {host}")
         return project.name
+
+    def container_vars(self, target: Target) -> dict[str, Any]:
+        """What the driver puts into the Compose file of a container. Raises NotCheckedError where it has none."""
+        path = next((unit.container.files[-1] for unit in self.units(target.host)
+                     if unit.name == target.unit and unit.container), None)  # fmt: skip
+        for file in self.state_of(target.host).files:
+            if file.path == path:
+                return file.vars
+        raise NotCheckedError(f"not checked: the driver renders no container {target.unit}")
 
     def postgresql_access(self, host: str) -> dict[str, Any]:
         cluster = self.state_of(host).postgresql

@@ -64,6 +64,11 @@ def each_unit(mesh: Mesh) -> list[Target]:
     return targets
 
 
+def each_container(mesh: Mesh) -> list[Target]:
+    """Every long-running container; the mesh as a whole where the platform has none, so that a report says so once."""
+    return each_unit(mesh) if "containers" in mesh.platform.capabilities else [Target(mesh.state_host, "mesh")]
+
+
 def data_host(mesh: Mesh) -> list[Target]:
     return [Target(query.postgresql_host(mesh.plan), "postgresql")]
 

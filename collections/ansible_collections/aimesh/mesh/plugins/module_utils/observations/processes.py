@@ -58,11 +58,11 @@ def answer_listeners(question: Question, environment: Environment) -> list[dict[
 
 
 def _rows(found: list[Listener], owners: dict[str, list[int]], boot: float) -> list[dict[str, Any]]:
-    return [
-        _row(listener.address, listener.port, pid, boot)
-        for listener in found
-        for pid in owners.get(listener.inode) or [None]
-    ]
+    rows = []
+    for listener in found:
+        holders: list[int | None] = [*owners.get(listener.inode, [])]
+        rows += [_row(listener.address, listener.port, pid, boot) for pid in holders or [None]]
+    return rows
 
 
 def _is_its_own(row: dict[str, Any], pid: int) -> bool:

@@ -13,6 +13,7 @@ STATUSES = ("pass", "fail", "skip", "not_applicable", "error")
 AREAS = (
     "plan",
     "process",
+    "container",
     "postgresql",
     "redis",
     "health",
