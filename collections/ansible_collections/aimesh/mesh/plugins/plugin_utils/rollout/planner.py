@@ -97,6 +97,8 @@ def plan_groups(wanted: Wanted, observed: Observed) -> list[Group]:
     maker = _Maker(wanted, observed)
     groups: list[Group] = []
     for service in wanted.services:
+        groups += maker.settle(service)
+        groups += maker.keep_serving(service)
         groups += maker.leave_all(service)
     for service in wanted.services:
         groups += maker.add(service)
@@ -135,6 +137,8 @@ class _Maker:
         self._wanted = wanted
         self._observed = observed
         self._edges = tuple(edge.host for edge in wanted.edges)
+        self._changed: dict[tuple[str, str], SlotView] = {}
+        """Slots that earlier groups have changed, as they are then."""
 
     def before(self) -> list[Group]:
         """The backup point and the migration come before the first slot is touched."""
@@ -169,6 +173,44 @@ class _Maker:
             for slot in service.leaving
             if self._view(slot).present
         ]
+
+    def settle(self, service: WantedService) -> list[Group]:
+        """A slot that only some edges send calls to, as a cut run leaves it, gets calls from all or from none."""
+        slots = [slot for slot in (*service.planned, service.spare, *service.leaving) if slot is not None]
+        groups = []
+        for slot in slots:
+            view = self._view(slot)
+            if not view.enabled or view.enabled == view.known:
+                continue
+            others = [other for other in slots if other is not slot and self._serves(self._view(other))]
+            if not view.running or (others and not self._is_wanted(slot, view)):
+                hosts = tuple(host for host in self._edges if host in view.enabled)
+                groups.append(
+                    Group(
+                        f"{slot.unit} takes no calls",
+                        slot.host,
+                        tuple(self._drain(slot, last=not view.running, hosts=hosts)),
+                        (slot,),
+                    )
+                )
+                self._now(slot, replace(view, enabled=frozenset()))
+            else:
+                groups.append(self._enabled(slot))
+                self._now(slot, replace(view, enabled=view.known))
+        return groups
+
+    def keep_serving(self, service: WantedService) -> list[Group]:
+        """Where nobody serves but slots that go, or that a reload of HAProxy puts out, a planned one comes first."""
+        planned = [slot for slot in service.planned if self._view(slot).known]
+        if not planned or any(self._serves(self._view(slot)) for slot in planned):
+            return []
+        going = [*service.leaving, *([service.spare] if service.spare and self.edges() else [])]
+        serving = next((slot for slot in going if self._serves(self._view(slot))), None)
+        if serving is None:
+            return []
+        slot, known = planned[0], self._view(planned[0]).known
+        self._now(slot, SlotView(True, True, True, slot.fingerprint, enabled=known, known=known))
+        return [self._started(slot, serving)]
 
     def add(self, service: WantedService) -> list[Group]:
         """New slots start before the edge knows them."""
@@ -270,7 +312,12 @@ class _Maker:
             if not (view := self._view(slot)).enabled and not (view.recorded and view.known) and not view.running
         ]
 
+    def _now(self, slot: WantedSlot, view: SlotView) -> None:
+        self._changed[slot.host, slot.unit] = view
+
     def _view(self, slot: WantedSlot) -> SlotView:
+        if (slot.host, slot.unit) in self._changed:
+            return self._changed[slot.host, slot.unit]
         return self._observed.slot(slot.host, slot.unit, slot.server)
 
     def _is_wanted(self, slot: WantedSlot, view: SlotView) -> bool:
@@ -280,7 +327,7 @@ class _Maker:
         return view.enabled >= view.known and bool(view.enabled or not self._edges)
 
     def _serves(self, view: SlotView) -> bool:
-        return view.running and bool(view.enabled)
+        return view.running and bool(view.enabled) and view.enabled == view.known
 
     def _elsewhere(self, slot: WantedSlot) -> tuple[str, ...]:
         return tuple(host for host in self._edges if host != slot.host)

@@ -72,8 +72,13 @@ def wanted_slot(plan: Plan, driver: Driver, slices: Slices, instance: Mapping[st
 
 def leaving_slots(plan: Plan, applied: Mapping[str, Any] | None) -> list[WantedSlot]:
     """Slots of the applied plan that the wanted one does not have, on hosts that it still has."""
-    known = {slot["id"] for slot in [*plan["instances"], *plan.get("spares", [])]}
-    gone = [slot for slot in (applied or {}).get("instances", []) if slot["id"] not in known]
+    before = applied or {}
+    known = {(slot["host"], slot["unit"]) for slot in [*plan["instances"], *plan.get("spares", [])]}
+    gone = [
+        slot
+        for slot in [*before.get("instances", []), *before.get("spares", [])]
+        if (slot["host"], slot["unit"]) not in known
+    ]
     return [_slot(plan, slot, slot["unit"], "") for slot in gone if slot["host"] in plan["hosts"]]
 
 
