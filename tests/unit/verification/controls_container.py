@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from control_kit import Control, answer_of, extra, listeners
+from control_kit import Control, answer_of, extra, files, listeners
 from healthy import Change, Unable
 
 REGISTRY = "aimesh-registry-a"
@@ -41,7 +41,28 @@ NETWORKS = _control("container.{subject}.networks")
 HEALTHY = _control("container.{subject}.healthy")
 ROTATED = _control("container.{subject}.log_rotated")
 
+
+def data_opened(path: str, seen: dict[str, Any]) -> None:
+    if "postgresql" in path and seen["kind"] == "directory":
+        seen["mode"] = "0755"
+
+
 CONTROLS = [
+    Control("files.secrets.private", "data of a server", files(data_opened), "postgresql/17/data", plan="compose"),
+    Control(
+        "network.ports.open",
+        "not published",
+        listeners(lambda rows: [row for row in rows if row["address"] != "0.0.0.0"]),
+        "0.0.0.0:3000",
+        plan="compose",
+    ),
+    Control(
+        "network.stores.private",
+        "PostgreSQL for all, by hand",
+        listeners(extra(port=5432, unit="aimesh-postgresql", lineage=[1000, 1])),
+        "PostgreSQL",
+        plan="compose",
+    ),
     SUPERVISED("stopped", container(state="exited", exit_code=137, pid=0, live=None), "exit code 137"),
     SUPERVISED("paused", container(state="paused"), "paused"),
     SUPERVISED("gone", answer_of("containers", lambda rows: rows.pop(REGISTRY)), "unknown to the supervisor"),

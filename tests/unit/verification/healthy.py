@@ -205,8 +205,9 @@ class HealthyMesh:
         owners = {(each["bind"], each["port"]): each["unit"] for each in self.plan["instances"] if each["host"] == host}
         published = [each for each in self.plan["endpoints"] if each["host"] == host and each.get("published")]
         owners |= {(each["published"], each["port"]): "haproxy" for each in published}
+        inner = {(each["bind"], each["port"]) for each in published}
         for each in self.plan["endpoints"]:
-            if each["host"] == host:
+            if each["host"] == host and (each["bind"], each["port"]) not in inner:
                 owners.setdefault((each["bind"], each["port"]), "haproxy")
         for name in ("postgresql", "redis"):
             part = self.plan[name]
@@ -235,6 +236,10 @@ class HealthyMesh:
         for tree in question.get("trees", []):
             seen[f"{tree}/applied-plan.json"] = _stat("file", "0600", "root", "root")
             seen[f"{tree}/units"] = _stat("directory", "0700", "root", "root")
+            for each in state.directories:
+                if each.keep and each.path.startswith(f"{tree}/"):
+                    seen[each.path] = _stat("directory", each.mode, each.owner, each.group)
+                    seen[f"{each.path}/data"] = _stat("file", "0644", each.owner, each.group)
         return seen
 
     def _exposure(self, _: str, question: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_stores_are_not_public(mesh: Mesh, target: Target) -> None:
     public = [
         f"{stores[row['port']]} listens on {row['address']}:{row['port']}"
         for row in mesh.host(target.host).listeners()
-        if row["port"] in stores and row["address"] in ANY_ADDRESSES
+        if row["port"] in stores and row["address"] in ANY_ADDRESSES and not row.get("inside")
     ]
     require_none(public, "no store on 0.0.0.0 or ::")
 
@@ -79,17 +79,15 @@ def planned(mesh: Mesh, host: str) -> dict[tuple[str, int], str]:
             for address in addresses(each):
                 wanted.setdefault((address, each["port"]), f"the endpoint of {each['service']}")
     for name, part in stores_on(mesh, host):
-        wanted |= {(address, part["port"]): name for address in (*part["listen"], *published(part))}
+        wanted |= {(address, part["port"]): name for address in addresses(part)}
     return wanted
 
 
 def addresses(part: dict[str, Any]) -> list[str]:
-    """Where an instance or endpoint listens: in its container, and on the host where the plan publishes it."""
-    return [part["bind"], *published(part)]
-
-
-def published(part: dict[str, Any]) -> list[str]:
-    return [part["published"]] if part.get("published") else []
+    """Where a part listens. A container with a published port listens on every address of its own networks for it."""
+    if part.get("published"):
+        return [part["published"], ANY_ADDRESSES[0]]
+    return [part["bind"]] if "bind" in part else list(part["listen"])
 
 
 def is_planned(row: dict[str, Any], wanted: dict[tuple[str, int], str]) -> bool:

@@ -40,7 +40,7 @@ def answer_listeners(question: Question, environment: Environment) -> list[dict[
 
     pid and comm are None for sockets whose owner may not be seen (other users' processes, without root). `lineage` are
     the pids of the owner and of its ancestors. With a Compose `project`, the sockets inside its containers are told
-    too, and ports of the host that lead into one, each with the container as `unit`.
+    too (`inside` is true), and ports of the host that lead into one, each with the container as `unit`.
     """
     owners = _socket_owners()
     boot = _boot_time()
@@ -50,7 +50,11 @@ def answer_listeners(question: Question, environment: Environment) -> list[dict[
         pid, name = int(container["State"]["Pid"]), str(container["Name"]).lstrip("/")
         if not pid:
             continue
-        inside = [row | {"unit": name} for row in _rows(listeners_in(pid), owners, boot) if _is_its_own(row, pid)]
+        inside = [
+            row | {"unit": name, "inside": True}
+            for row in _rows(listeners_in(pid), owners, boot)
+            if _is_its_own(row, pid)
+        ]
         ports = published(container["NetworkSettings"])
         leading = [_row(each["address"], each["port"], pid, boot) | {"unit": name} for each in ports]
         rows += [*inside, *leading]
