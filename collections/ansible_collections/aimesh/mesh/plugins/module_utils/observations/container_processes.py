@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import Liste
 from ansible_collections.aimesh.mesh.plugins.module_utils.proc import as_owner_of
 
 _SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+LOOKS, PAUSE_S = 4, 0.15
 _UNLIMITED = 1 << 60
 """The kernel writes a limit that is none as a number of this order (version 1), or as `max` (version 2)."""
 
@@ -27,13 +29,25 @@ def look_at(pid: int, proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> d
     except OSError:
         return None
     members = members_of(groups, cgroups) or [pid]
-    processes = [each for each in (rights(member, proc) for member in members) if each is not None]
     return {
-        "processes": processes,
+        "processes": settled(members, proc),
         "root_writable": root_writable(pid, proc),
         "memory": limit(groups, cgroups, "memory", "memory.limit_in_bytes", "memory.max"),
         "pids": limit(groups, cgroups, "pids", "pids.max", "pids.max"),
     }
+
+
+def settled(members: list[int], proc: str = "/proc") -> list[dict[str, Any]]:
+    """Rights of the processes that have them for longer than a moment.
+
+    A health check enters the container as root and gives its rights away just before its program starts.
+    """
+    for left in reversed(range(LOOKS)):
+        found = [each for each in (rights(member, proc) for member in members) if each is not None]
+        if not left or not any(each["uid"] == 0 or int(each["capabilities"], 16) for each in found):
+            return found
+        time.sleep(PAUSE_S)
+    return []
 
 
 def rights(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
