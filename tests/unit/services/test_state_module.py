@@ -152,3 +152,21 @@ def test_a_refused_run_asks_again_only_when_the_holder_is_dead(
     part = Slice(PLAN, "vm1", None, Path("/"), check_mode=False, resolve=None)
     ActionModule.perform(ActionModule.__new__(ActionModule), part, {"verb": "begin", "take_over": ""})
     assert [call["take_over"] for call in calls] == ["", "run-a"][: 1 + asked_again]
+
+
+def test_a_deploy_in_place_closes_a_rollout_that_was_left_open(run_module: RunModule, state_dir: str) -> None:
+    header = {"id": "run-b", "verb": "update", "from": "1.0.0+0123abcd", "to": "1.1.0+ffff0000"}
+    run_module("state", verb="begin", state_dir=state_dir, **ME)
+    run_module("state", verb="rollout_begin", state_dir=state_dir, header=header, **ME)
+    assert run_module("state", verb="read", state_dir=state_dir, state_host=True)["rollout"]["id"] == "run-b"
+    run_module("state", verb="commit", state_dir=state_dir, plan=PLAN, **ME)
+    assert run_module("state", verb="read", state_dir=state_dir, state_host=True)["rollout"] is None
+    assert json.loads(Path(state_dir, "rollouts", "run-b.json").read_text())["status"] == "interrupted"
+
+
+def test_the_history_keeps_release_scale_and_what_the_load_saw(run_module: RunModule, state_dir: str) -> None:
+    load = {"verdict": "pass", "sent": 100, "failed": 0}
+    run_module("state", verb="commit", operation="update", state_dir=state_dir, plan=PLAN, traffic=load, **ME)
+    (entry,) = run_module("state", verb="read", state_dir=state_dir)["history"]
+    assert (entry["traffic"], entry["scale"], entry["verb"]) == (load, {}, "update")
+    assert entry["document"]["schema"] == PLAN["release"]["schema"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import applied_objections
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import applied_objections, in_place_warning
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import (
     RunIdentity,
     process_started,
@@ -15,7 +15,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Sl
 
 VERBS = ("begin", "commit", "abandon", "read", "rollout_begin", "rollout_steps", "rollout_end")
 ROLLOUT = ("update", "rollback", "scale")
-DEPLOY = "deploy"
+DEPLOY, REMOVE = "deploy", "remove"
 ON_STATE_HOST_ONLY = ("begin", "abandon", "rollout_begin", "rollout_steps", "rollout_end")
 
 
@@ -29,7 +29,7 @@ def holder_is_dead(holder: dict[str, Any], me: RunIdentity) -> bool:
 class ActionModule(SliceAction):
     module = "aimesh.mesh.state"
     options: ClassVar[frozenset[str]] = frozenset(
-        {"verb", "operation", "take_over", "header", "result", "status", "message"}
+        {"verb", "operation", "take_over", "header", "result", "status", "message", "traffic"}
     )
 
     _unguarded = ""
@@ -59,7 +59,7 @@ class ActionModule(SliceAction):
             "state_host": part.is_state_host,
         }
         if verb == "commit":
-            args["plan"] = part.plan
+            args |= {"plan": part.plan, "traffic": dict(self._task.args.get("traffic") or {})}
         if verb == "rollout_begin":
             args["header"] = dict(self._task.args["header"])
         if verb == "rollout_steps":
@@ -85,7 +85,7 @@ class ActionModule(SliceAction):
         keeper, present = part.plan["mesh"]["state_home"]["host"], self._task_vars.get("ansible_play_hosts_all", [])
         if keeper in present:
             return
-        if operation != DEPLOY:
+        if operation == REMOVE:
             self._unguarded = f"{keeper} keeps the run lease and is not in this run: see that no other run is on."
         else:
             raise SliceError(
@@ -109,10 +109,13 @@ class ActionModule(SliceAction):
         holder = result.get("held_by")
         if holder and not args["take_over"] and holder_is_dead(holder, me):
             result = self.call(args | {"take_over": holder["run_id"]})
-        deploys = args["verb"] == "begin" and args.get("operation", DEPLOY) == DEPLOY
-        applied = result.get("applied") if deploys else None
-        objections = applied_objections(part.plan, applied) if applied else []
+        operation = str(args.get("operation", DEPLOY))
+        applied = result.get("applied") if args["verb"] == "begin" and operation != REMOVE else None
+        objections = applied_objections(part.plan, applied, operation) if applied else []
         if objections:
             self.call(args | {"verb": "abandon"})
             raise SliceError(" ".join(objections))
+        warning = in_place_warning(part.plan, applied) if applied and operation == DEPLOY else ""
+        if warning:
+            self._display.warning(warning)
         return result

@@ -88,6 +88,17 @@ def end(state_dir: str, rollout: str, status: str, message: str = "") -> bool:
     return True
 
 
+def close(state_dir: str) -> bool:
+    """Put the open rollout away unfinished, as a deploy in place does. Whether there was one."""
+    record = read_open(state_dir)
+    if record is None:
+        return False
+    status = "interrupted" if record["status"] == "running" else record["status"]
+    _archive(state_dir, record | {"status": status, "finished": record["finished"] or _now()})
+    Path(rollout_path(state_dir)).unlink()
+    return True
+
+
 def _archive(state_dir: str, record: Record) -> None:
     folder = Path(state_dir, FOLDER)
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -49,7 +49,8 @@ def read_applied(state_dir: str) -> dict[str, Any] | None:
 def read_history(state_dir: str) -> list[dict[str, Any]]:
     """Releases applied to this host, oldest first: `{release, document, digest, at, run_id, operator, verb}`.
 
-    `document` is what the plan says of the release; entries of an earlier aimesh have none.
+    `document` is what the plan says of the release, `scale` its wish to scale; older entries have neither.
+    `traffic` is the summary of the load that ran meanwhile, where there was one.
 
     `at` is in seconds since the epoch. Raises StateFileError.
     """
@@ -65,7 +66,11 @@ def read_history(state_dir: str) -> list[dict[str, Any]]:
 
 
 def next_history(
-    history: list[dict[str, Any]], plan: dict[str, Any], author: Author, now: float
+    history: list[dict[str, Any]],
+    plan: dict[str, Any],
+    author: Author,
+    now: float,
+    traffic: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]] | None:
     """The history after `plan` was applied, at most HISTORY_LENGTH entries, or None when it stays as it is."""
     release, digest = plan["release"]["id"], plan["digest"]
@@ -79,7 +84,8 @@ def next_history(
         "run_id": author.run_id,
         "operator": author.operator,
         "verb": author.verb,
-    }
+        "scale": plan["wishes"]["scale"],
+    } | ({"traffic": traffic} if traffic else {})
     return [*history, entry][-HISTORY_LENGTH:]
 
 
@@ -92,9 +98,9 @@ def pending_commit(state_dir: str, plan: dict[str, Any]) -> tuple[dict[str, Any]
     return before, before != plan or not recorded
 
 
-def commit(state_dir: str, plan: dict[str, Any], author: Author) -> None:
+def commit(state_dir: str, plan: dict[str, Any], author: Author, traffic: dict[str, Any] | None = None) -> None:
     """Record `plan` as applied. History goes first, so that an interrupted commit is seen and done again."""
-    history = next_history(read_history(state_dir), plan, author, time.time())
+    history = next_history(read_history(state_dir), plan, author, time.time(), traffic)
     if history is not None:
         write_json(history_path(state_dir), {"schema": HISTORY_SCHEMA, "releases": history})
     if read_applied(state_dir) != plan:

@@ -69,6 +69,10 @@ options:
     description: Why it failed.
     type: str
     default: ""
+  traffic:
+    description: With C(commit), the summary of the load that ran meanwhile; the history of releases keeps it.
+    type: dict
+    default: {}
   operator:
     description: Who runs. Filled in by the action plugin.
     type: str
@@ -244,8 +248,10 @@ def commit_plan(module: AnsibleModule) -> dict[str, Any]:
         if params["state_host"]:
             renew_if_holder(state_dir, params["run_id"])
         if pending:
-            commit(state_dir, plan, Author(params["run_id"], params["operator"], params["operation"]))
+            author = Author(params["run_id"], params["operator"], params["operation"])
+            commit(state_dir, plan, author, params["traffic"])
         if params["state_host"]:
+            rollout_record.close(state_dir)
             release_lease(state_dir, params["run_id"])
     old = before["digest"] if before else "none"
     return {
@@ -331,6 +337,7 @@ def main() -> None:
             "take_over": {"type": "str", "default": ""},
             "state_host": {"type": "bool", "default": False},
             "plan": {"type": "dict"},
+            "traffic": {"type": "dict", "default": {}},
             "header": {"type": "dict", "default": {}, "options": HEADER_OPTIONS},
             "steps": {"type": "list", "elements": "dict", "default": []},
             "status": {"type": "str", "default": "done", "choices": ["done", "failed", "interrupted"]},

@@ -32,9 +32,22 @@ def rollback_target(
         return dict(found[-1]["document"])
     if unfinished and unfinished.get("to") != applied["release"]:
         return dict(applied["document"])
-    before = [entry for entry in known if entry["release"] != applied["release"]]
-    if not before:
+    before = _before(known)
+    if before is None:
         raise PlanError(
-            f"There is nothing to roll back to: {applied['release']} is the only release in this mesh's history."
+            f"There is nothing to roll back to: this mesh ran no release before {applied['release']}; "
+            "name another one of its history with -e mesh_target_version=<version>."
         )
-    return dict(before[-1]["document"])
+    return dict(before["document"])
+
+
+def _before(known: Sequence[Entry]) -> Entry | None:
+    """The release before the applied one: what a rollback has left behind is not gone back to."""
+    stack: list[Entry] = []
+    for entry in known:
+        names = [each["release"] for each in stack]
+        if entry.get("verb") == "rollback" and entry["release"] in names:
+            del stack[names.index(entry["release"]) :]
+        if not stack or stack[-1]["release"] != entry["release"]:
+            stack.append(entry)
+    return stack[-2] if len(stack) > 1 else None
