@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,7 +105,8 @@ class Shelf:
         self.base = current[newest]
         self._current = {newest: self.base}
         # What is built for the base later, such as its images, is seen here as well.
-        (folder / self.base).symlink_to((dist / self.base).resolve())
+        if not (folder / self.base).exists():
+            (folder / self.base).symlink_to((dist / self.base).resolve())
         self._build_images(self.base)
         self._write_index()
 
@@ -172,7 +174,10 @@ def derive(base: Path, folder: Path, version: str, change: Change) -> str:
     release_id = f"{version}+{content}"
     document |= {"id": release_id, "version": version, "content": content, "migrations": manifest, "images": {}}
     (partial / "release.json").write_text(json.dumps(document, indent=1))
-    partial.rename(folder / release_id)
+    if (folder / release_id).exists():
+        shutil.rmtree(partial)
+    else:
+        partial.rename(folder / release_id)
     return release_id
 
 
