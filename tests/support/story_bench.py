@@ -220,13 +220,21 @@ KEPT = "AIMESH_STORY_RUN"
 """Environment variable with a testbed run that is up and stays up, so that one story can be tried by hand."""
 
 
+def kept_folder(folder: Path) -> Path:
+    """`folder`, or the one of the kept run."""
+    kept = os.environ.get(KEPT, "")
+    return REPOSITORY / ".cache" / "stories" / kept if kept else folder
+
+
 def vm_bench(make_bed: Callable[[], Testbed], folder: Path) -> Bench:
     """`inventories/small` on a VM of its own, deployed from a shelf of releases."""
+    folder = kept_folder(folder)
     return _bench("small", Shelf(folder / "releases"), make_bed, folder, lambda bed: bed.start(HOST))
 
 
 def compose_bench(make_bed: Callable[[], Testbed], folder: Path) -> Bench:
     """`inventories/compose` on a host with an engine of its own; every release of the shelf has images."""
+    folder = kept_folder(folder)
     shelf = Shelf(folder / "releases", base_image=BASES["debian-13"].ensure())
     return _bench("compose", shelf, make_bed, folder, lambda bed: bed.start_compose_host(HOST))
 
@@ -235,9 +243,6 @@ def _bench(
     site: str, shelf: Shelf, make_bed: Callable[[], Testbed], folder: Path, start: Callable[[Testbed], Vm]
 ) -> Bench:
     kept = os.environ.get(KEPT, "")
-    if kept:
-        folder = REPOSITORY / ".cache" / "stories" / kept
-        folder.mkdir(parents=True, exist_ok=True)
     bed = Testbed(kept) if kept else make_bed()
     fresh = not kept or not (folder / site).exists()
     if kept and fresh:
