@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev venv-app release images deploy verify status destroy lint docs test test-unit test-app \
-        test-local test-vm test-needs test-browser screenshots acceptance bench-app clean
+        test-local test-vm test-compose test-needs test-browser screenshots acceptance bench-app clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ test-local: test-needs release  ## The mesh as local processes: deploy, again, b
 
 test-vm: test-needs release  ## The mesh on VMs (systemd containers): molecule, negative controls, prod
 	@$(BIN)/python -m pytest tests/vm
+
+test-compose: test-needs release  ## The mesh in containers on Compose hosts
+	@$(BIN)/python -m pytest tests/compose
 
 acceptance: test-needs venv-app release  ## Everything, in resumable parts, each leaving a dated result
 	@$(BIN)/python tools/acceptance.py $(ARGS)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
-from suites import PYTHON, ROOT, SUITES, VM_UPDATES, Outcome, Suite, run_suite
+from suites import PYTHON, ROOT, SUITES, UPDATES, Outcome, Suite, run_suite
 
 RESULTS = ROOT / "acceptance"
 LOGS = ROOT / "build" / "acceptance"
@@ -28,11 +28,15 @@ PARTS = {
     **{
         suite.name: suite
         for suite in (
-            Suite(
-                "update-vm",
-                "updates, rollbacks and scaling on a VM under load, broken builds, cut-off runs, the previous release",
-                (PYTHON, "-m", "pytest", "-s", "tests/vm/test_update.py", *VM_UPDATES),
-                real_hosts=True,
+            *(
+                Suite(
+                    f"update-{kind}",
+                    f"updates, rollbacks and scaling on {what} under load, broken builds, cut-off runs, the previous"
+                    " release",
+                    (PYTHON, "-m", "pytest", "-s", *(f"tests/{kind}/{file}" for file in ("test_update.py", *UPDATES))),
+                    real_hosts=True,
+                )
+                for kind, what in (("vm", "a VM"), ("compose", "a Compose host"))
             ),
             Suite(
                 "fresh-clone",
