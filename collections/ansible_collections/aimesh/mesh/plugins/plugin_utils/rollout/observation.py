@@ -18,6 +18,8 @@ class SlotView:
     running: bool = False
     ready: bool = False
     recorded: str | None = None
+    saved: bool = False
+    """What it was before is still kept: it has been replaced and has not soaked."""
     enabled: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
 
@@ -40,6 +42,7 @@ class Observed:
             running=running,
             ready=running and seen.get("ready") is not False,
             recorded=seen.get("recorded"),
+            saved=bool(seen.get("saved")),
             enabled=frozenset(edge for edge, found in at_edges.items() if found and found["admin"] == "ready"),
             known=frozenset(edge for edge, found in at_edges.items() if found),
         )

@@ -242,7 +242,7 @@ class _Maker:
         leave = [self._gone(spare)] if other.present else []
         if self._is_wanted(slot, view):
             enable = [] if self._takes_calls(view) else [self._enabled(slot)]
-            return [*enable, *leave]
+            return [*enable, *self._soaked(slot), *leave]
         if not self._serves(view):
             # Nobody is drained here: either the spare has the calls, or nobody has.
             return [self._started(slot, spare if self._serves(other) else None), *leave]
@@ -271,6 +271,7 @@ class _Maker:
         out = [slot for slot in planned if slot not in due and not self._takes_calls(views[slot.unit])]
         return [
             *(self._enabled(slot) for slot in out),
+            *(group for slot in planned if slot not in due for group in self._soaked(slot)),
             *(self._started(slot, None) for slot in idle),
             *(self._swapped(slot) for slot in due if slot not in idle),
         ]
@@ -295,6 +296,12 @@ class _Maker:
 
     def _enabled(self, slot: WantedSlot) -> Group:
         return Group(f"{slot.unit} takes calls", slot.host, tuple(self._enable(slot)), (slot,))
+
+    def _soaked(self, slot: WantedSlot) -> list[Group]:
+        """A run that was cut before the soak left what the slot was before; going back later would go too far."""
+        if not self._view(slot).saved:
+            return []
+        return [Group(f"{slot.unit} soaks", slot.host, (self._soak(slot),), (slot,), undo_units=(slot.unit,))]
 
     def _gone(self, slot: WantedSlot) -> Group:
         return Group(f"{slot.unit} leaves", slot.host, tuple(self._leave(slot)), (slot,))
