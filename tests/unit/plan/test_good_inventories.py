@@ -68,7 +68,14 @@ GOOD: list[tuple[str, str, str, str, Any]] = [
         "connections_grow_with_replicas",
         "mesh_scale: {registry: 6}",
         "postgresql.settings.max_connections",
-        "180",
+        "132",
+    ),
+    (
+        "small",
+        "a_scale_to_three_restarts_no_database",
+        "mesh_scale: {registry: 3}",
+        "postgresql.settings.max_connections",
+        "120",
     ),
     (
         "small",

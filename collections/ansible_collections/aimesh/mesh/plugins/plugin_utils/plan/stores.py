@@ -142,9 +142,10 @@ def _tuning(
     problems: Problems,
 ) -> dict[str, str]:
     path = "mesh_postgresql.settings"
-    slots = 2 if platform.edge else 1  # during an update every service has a second slot
-    pools = sum(service["db_pool"]["max"] * service["replicas"] for service in services.values())
-    needed = pools * slots + CONNECTION_MARGIN
+    # During an update a service with one replica has a second slot; others are replaced one by one.
+    least = 2 if platform.slots else 1
+    pools = sum(service["db_pool"]["max"] * max(least, service["replicas"]) for service in services.values())
+    needed = pools + CONNECTION_MARGIN
     tuned = dict(profile.postgresql["settings"])
     tuned["max_connections"] = str(max(int(tuned["max_connections"]), needed))
     for name in sorted(own):
@@ -161,8 +162,8 @@ def _tuning(
             problems.wrong(
                 f"{path}.{name}",
                 int(own[name]),
-                f"at least {needed}, the services' pools ({pools}{' twice, for updates' if slots > 1 else ''}) and "
-                f"{CONNECTION_MARGIN} to spare",
+                f"at least {needed}, the services' pools ({pools}{', slots of updates included' if least > 1 else ''}) "
+                f"and {CONNECTION_MARGIN} to spare",
                 "raise it, or lower mesh_services.<service>.db_pool.max",
             )
     half = profile.minima["memory_mb"] * 512
