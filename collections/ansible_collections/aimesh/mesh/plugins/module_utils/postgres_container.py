@@ -11,6 +11,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.compose import Compose
 from ansible_collections.aimesh.mesh.plugins.module_utils.compose_convergence import older_than_definition
 from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import DockerError, run_docker
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import TIMEOUT_S, Client, owner_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import INITDB, START_TIMEOUT_S, last_line
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
     HEADER,
@@ -62,10 +63,7 @@ class ContainerManager:
         return str(self._data / "pg_hba.conf")
 
     def configured(self) -> bool:
-        try:
-            return INCLUDE in (self._data / "postgresql.conf").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return False
+        return INCLUDE in (read_plain(self._data / "postgresql.conf") or "")
 
     def make(self) -> None:
         cluster = self._cluster
@@ -81,7 +79,8 @@ class ContainerManager:
     def adopt(self) -> None:
         path = self._data / "postgresql.conf"
         uid, gid = owner_of(self._cluster)
-        text = path.read_text(encoding="utf-8") if path.is_file() else HEADER
+        found = read_plain(path)
+        text = HEADER if found is None else found
         write_atomic(str(path), f"{text}{INCLUDE}\n".encode(), mode=0o600, uid=uid, gid=gid)
 
     def drop_partial(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_atomic, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, owner_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import Manager, manager_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_objects import (
     Seen,
@@ -88,7 +89,7 @@ def stage_of(record: str, data_dir: Path, configured: bool, record_path: str) ->
 
 def listens_elsewhere(cluster: WantedCluster) -> bool:
     """Whether the running server has another port or socket folder than wanted: it cannot be asked at the new one."""
-    lines = (_read(str(Path(cluster.data_dir) / "postmaster.pid")) or "").splitlines()
+    lines = (read_plain(Path(cluster.data_dir) / "postmaster.pid") or "").splitlines()
     return len(lines) > 4 and (lines[3].strip(), lines[4].strip()) != (str(cluster.port), cluster.socket_dir)
 
 
@@ -150,7 +151,7 @@ class Convergence:
         if stage not in (KEPT, READY):
             return
         cluster = self._cluster
-        found = (Path(cluster.data_dir) / "PG_VERSION").read_text(encoding="ascii").strip()
+        found = (read_plain(Path(cluster.data_dir) / "PG_VERSION", "ascii") or "").strip()
         if found != cluster.version:
             raise PostgresError(
                 f"The data in {cluster.data_dir} is of PostgreSQL {found}, the plan wants {cluster.version}; dump it "
@@ -193,7 +194,7 @@ class Convergence:
 
     def _write_files(self) -> list[TextDiff]:
         """Write what differs; what the server's own program refuses is taken back before anything is touched."""
-        found = [(path, _read(path), text) for path, text in self._wanted_files()]
+        found = [(path, read_plain(path), text) for path, text in self._wanted_files()]
         rewritten = [TextDiff(path, before or "", text) for path, before, text in found if before != text]
         for diff in rewritten:
             self._report.files.append(diff)
@@ -253,13 +254,6 @@ class Convergence:
         left = changes(self._cluster, self._look())
         if left:
             raise PostgresError(f"{self._client.where} did not take: {'; '.join(change.text for change in left)}.")
-
-
-def _read(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
 
 
 def _empty(folder: Path) -> None:
