@@ -66,7 +66,8 @@ class Mesh:
         }
         for (host, unit), slot in self.slots.items():
             hosts[host]["units"][unit] = {
-                "present": True, "running": slot.running, "ready": slot.running or None, "recorded": slot.recorded
+                "present": True, "running": slot.running, "ready": slot.running or None, "recorded": slot.recorded,
+                "saved": (host, unit) in self.saved,
             }  # fmt: skip
         hosts[self.edges[0]]["units"]["migrate"] = {"running": False, "recorded": self.migrated}
         for edge, servers in self.servers.items():
@@ -252,4 +253,5 @@ def is_as(mesh: Mesh, wanted: Wanted) -> list[str]:
     wrong = [key[1] for key in {*mesh.slots, *ideal.slots} if mesh.slots.get(key) != ideal.slots.get(key)]
     wrong += [edge for edge in mesh.edges if mesh.config[edge] != ideal.config[edge]]
     wrong += [f"servers of {edge}" for edge in mesh.edges if mesh.servers[edge] != ideal.servers[edge]]
+    wrong += [f"what {unit} was before is kept" for _, unit in mesh.saved]
     return sorted(wrong) + (["schema"] if mesh.migrated != ideal.migrated else [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.batches import batches, step_table
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import (
     Wanted,
     WantedSlot,
@@ -130,7 +131,24 @@ def with_leaving(plan: Wanted, leaving: list[WantedSlot]) -> Wanted:
 
 def test_a_mesh_that_is_as_wanted_gets_no_step() -> None:
     wanted = wanted_mesh(OLD, 1, *ONE_HOST)
-    assert plan_groups(wanted, deployed(wanted).observed()) == []
+    groups = plan_groups(wanted, deployed(wanted).observed())
+    assert groups == []
+    assert step_table(groups) == ["Nothing to roll: every slot runs what the plan says."]
+
+
+def test_steps_of_one_slot_on_one_host_are_one_call_and_every_call_can_be_taken_back() -> None:
+    after = wanted_mesh(NEW, 1, *ONE_HOST)
+    calls = batches(plan_groups(after, deployed(wanted_mesh(OLD, 1, *ONE_HOST)).observed()))
+    assert len(calls) == 1 + 3 * 2, "the migration, and of each service the spare, the slot and the spare's end"
+    assert "aimesh-registry@b" in calls[1]["label"] and "(2/7)" in calls[1]["label"]
+    assert [call["undo"] == [] for call in calls] == [False, False, False, True, False, False, True]
+
+
+def test_with_edges_elsewhere_a_slot_takes_a_call_for_each_host() -> None:
+    apps, edges = PLACES["two_edges_elsewhere"]
+    after = wanted_mesh(NEW, 2, apps, edges)
+    calls = batches(plan_groups(after, deployed(wanted_mesh(OLD, 2, apps, edges)).observed()))
+    assert [call["host"] for call in calls[1:7]] == ["edge1", "edge2", "app1", "edge1", "edge2", "app1"]
 
 
 def test_a_spare_soaks_before_it_takes_calls_and_the_slot_after() -> None:

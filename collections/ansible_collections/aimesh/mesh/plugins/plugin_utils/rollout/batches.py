@@ -16,6 +16,9 @@ A batch that is part of the way forward has `undo` as well: the batches that tak
 """
 
 
+NOTHING = "Nothing to roll: every slot runs what the plan says."
+
+
 def batches(groups: Sequence[Group]) -> list[Batch]:
     """The calls of a rollout, in order."""
     total = len(groups)
@@ -36,6 +39,8 @@ def step_table(groups: Sequence[Group]) -> list[str]:
         for group in groups
         for step in group.steps
     ]
+    if not rows:
+        return [NOTHING]
     head = ("n", "host", "unit", "action", "gate", "at most")
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     return [
