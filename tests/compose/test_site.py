@@ -12,7 +12,7 @@ ANSWERS = (
     "for i in $(seq 60); do python3 -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:3000/health')\""
     " 2>/dev/null && exit 0; sleep 1; done; exit 1"
 )
-SECRETS = "cat /etc/aimesh/credentials/*"
+SECRETS = "for file in /etc/aimesh/credentials/*; do cat $file; echo; done"
 
 
 def test_site_yml_ends_with_a_report_in_which_everything_passed(compose: Site) -> None:
