@@ -8,8 +8,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.readiness import Gate,
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor
 
 LOOK_EVERY_S = 0.5
-SILENCE_S = 3.0
-"""One answer that is late on a busy host is no outage; none for so long is."""
+SILENCE_S = 5.0
+"""As long as HAProxy itself is patient: an answer that is late on a busy host is no outage, none for so long is."""
 
 
 def stays_ready(supervisor: SlotSupervisor, unit: str, gate: Gate, seconds: float) -> tuple[bool, str]:
