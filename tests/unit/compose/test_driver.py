@@ -11,7 +11,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, instances_of, spares_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.slot_paths import slot_paths
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.slot_paths import slot_paths
 
 from .conftest import FOLDER, fingerprints, project, rendered, secret_value, slot_project
 

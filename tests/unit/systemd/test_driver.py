@@ -13,7 +13,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile, unit_fingerprint
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.slot_paths import slot_paths
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.slot_paths import slot_paths
 
 from .conftest import rendered, secret_value
 

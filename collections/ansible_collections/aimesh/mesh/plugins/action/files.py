@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import plain
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.slot_paths import slot_paths
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.slot_paths import slot_paths
 
 SLOTS = "slots"
 

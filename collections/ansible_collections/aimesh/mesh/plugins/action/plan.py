@@ -24,8 +24,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     load_plan,
     public_urls,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import has_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.target import rollback_target
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.wanted import has_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.writing import replace_file
 
 

@@ -11,11 +11,11 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.batches import batches, step_table
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.calls import host_options, slot_options, units_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.differences import refusals
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import has_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.observation import Observed
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import plan_groups
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.timings import timing_table
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.wanted import (
-    has_slots,
     leaving_slots,
     shared_units,
     wanted_rollout,

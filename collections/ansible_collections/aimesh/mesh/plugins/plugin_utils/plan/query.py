@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,14 @@ def spares_of(plan: Plan, service: str) -> list[dict[str, Any]]:
     return [spare for spare in plan.get("spares", []) if spare["service"] == service]
 
 
+def all_slots(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Instances and spares of all hosts; a plan of an earlier aimesh has no spares, and none at all has no slots."""
+    return [*plan.get("instances", []), *plan.get("spares", [])]
+
+
 def slots_on(plan: Plan, host: str) -> list[dict[str, Any]]:
     """Instances and spares of a host: everything that may ever run there."""
-    return [slot for slot in [*plan["instances"], *plan.get("spares", [])] if slot["host"] == host]
+    return [slot for slot in all_slots(plan) if slot["host"] == host]
 
 
 def server_name(slot: dict[str, Any]) -> str:

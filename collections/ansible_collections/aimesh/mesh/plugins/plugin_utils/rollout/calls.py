@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Rollout, Slot
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, hosts_with_role
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
+    Plan,
+    all_slots,
+    has_role,
+    hosts_with_role,
+    slots_on,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import render_files, unit_fingerprint
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import DRIVERS, Slice, SliceError
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import Driver
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceError
 
 Options = dict[str, Any]
 
 
 def host_options(part: Slice) -> Options:
     """What every call of the module on this host says: supervisor, HAProxy, and how the database is dumped."""
-    platform = rollout_of(part.plan)
-    edge = "edge" in part.plan["hosts"][part.host]["roles"]
+    platform = Driver(part.plan).rollout()
+    edge = has_role(part.plan, part.host, "edge")
     return {
         "host": part.host,
         "supervisor": platform.supervisor,
@@ -40,35 +46,28 @@ def slot_options(part: Slice, units: Iterable[str], applied: Plan | None = None)
 
 def units_on(plan: Plan, host: str) -> list[str]:
     """Units of a host that a rollout may touch: instances, spares, the migration and HAProxy."""
-    units = [slot["unit"] for slot in _slots(plan) if slot["host"] == host]
+    driver = Driver(plan)
+    units = [slot["unit"] for slot in slots_on(plan, host)]
     if hosts_with_role(plan, "app")[0] == host:
-        units.append(_driver(plan).render_migration(plan).unit.name)
-    if "edge" in plan["hosts"][host]["roles"]:
-        units.append(rollout_of(plan).haproxy_unit)
+        units.append(driver.migration().unit.name)
+    if has_role(plan, host, "edge"):
+        units.append(driver.rollout().haproxy_unit)
     return units
 
 
-def rollout_of(plan: Plan) -> Rollout:
-    """What the platform says of rollouts. Raises SliceError for one that has no slots."""
-    driver = _driver(plan)
-    if not hasattr(driver, "rollout"):
-        raise SliceError(f"The platform {plan['mesh']['platform']} has no slots, so nothing can be rolled on it.")
-    rollout: Rollout = driver.rollout(plan)
-    return rollout
-
-
 def _options(part: Slice, unit: str, applied: Plan | None) -> Options:
-    platform = rollout_of(part.plan)
+    driver = Driver(part.plan)
+    platform = driver.rollout()
     if unit == platform.haproxy_unit:
         return _haproxy(part, platform)
-    migration = _driver(part.plan).render_migration(part.plan)
+    migration = driver.migration()
     if unit == migration.unit.name:
         return _slot(part, part.plan, migration)
     for plan in (part.plan, applied):
-        for slot in _slots(plan) if plan is not None else []:
+        for slot in all_slots(plan) if plan is not None else []:
             if plan is not None and (slot["host"], slot["unit"]) == (part.host, unit):
                 spare = slot in part.plan.get("spares", [])
-                return _slot(part, plan, _driver(plan).render_slot(plan, slot)) | {"spare": spare}
+                return _slot(part, plan, Driver(plan).slot(slot)) | {"spare": spare}
     raise SliceError(f"Neither the plan nor the applied one has a unit {unit} on {part.host}.")
 
 
@@ -102,11 +101,3 @@ def _haproxy(part: Slice, platform: Rollout) -> Options:
         "reload": True,
         "container": asdict(unit.container) if unit.container is not None else None,
     }
-
-
-def _slots(plan: Plan) -> list[dict[str, Any]]:
-    return [*plan["instances"], *plan.get("spares", [])]
-
-
-def _driver(plan: Plan) -> Any:
-    return importlib.import_module(f"{DRIVERS}.{plan['mesh']['platform']}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Rollout, Slot
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
+    all_slots,
     hosts_with_role,
     instances_of,
     postgresql_host,
@@ -17,6 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     spares_of,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import render_files, unit_fingerprint
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import Driver
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import (
     Wanted,
     WantedEdge,
@@ -25,38 +26,10 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import
     WantedSlot,
     dependency_order,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import DRIVERS, Slice, SliceError
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice
 
 Slices = Callable[[str], Slice]
 """A host's slice of the wanted plan, by the host's name."""
-
-
-class Driver:
-    """The part of a platform's driver that rollouts use. Raises SliceError for a platform without slots."""
-
-    def __init__(self, plan: Plan) -> None:
-        platform = plan["mesh"]["platform"]
-        self._module = importlib.import_module(f"{DRIVERS}.{platform}")
-        if not hasattr(self._module, "render_slot"):
-            raise SliceError(f"The platform {platform} has no slots to roll; its update is a restart by site.yml.")
-        self._plan = plan
-
-    def slot(self, instance: Mapping[str, Any]) -> Slot:
-        found: Slot = self._module.render_slot(self._plan, dict(instance))
-        return found
-
-    def migration(self) -> Slot:
-        found: Slot = self._module.render_migration(self._plan)
-        return found
-
-    def rollout(self) -> Rollout:
-        found: Rollout = self._module.rollout(self._plan)
-        return found
-
-
-def has_slots(plan: Plan) -> bool:
-    """Whether the platform of a plan rolls at all."""
-    return hasattr(importlib.import_module(f"{DRIVERS}.{plan['mesh']['platform']}"), "render_slot")
 
 
 def slot_fingerprint(part: Slice, slot: Slot) -> str:
@@ -72,13 +45,8 @@ def wanted_slot(plan: Plan, driver: Driver, slices: Slices, instance: Mapping[st
 
 def leaving_slots(plan: Plan, applied: Mapping[str, Any] | None) -> list[WantedSlot]:
     """Slots of the applied plan that the wanted one does not have, on hosts that it still has."""
-    before = applied or {}
-    known = {(slot["host"], slot["unit"]) for slot in [*plan["instances"], *plan.get("spares", [])]}
-    gone = [
-        slot
-        for slot in [*before.get("instances", []), *before.get("spares", [])]
-        if (slot["host"], slot["unit"]) not in known
-    ]
+    known = {(slot["host"], slot["unit"]) for slot in all_slots(plan)}
+    gone = [slot for slot in all_slots(applied or {}) if (slot["host"], slot["unit"]) not in known]
     return [_slot(plan, slot, slot["unit"], "") for slot in gone if slot["host"] in plan["hosts"]]
 
 
@@ -103,7 +71,7 @@ def wanted_rollout(
 def shared_units(plan: Plan, part: Slice) -> dict[str, str]:
     """Fingerprints of a host's units that no rollout touches and that have no second slot: a restart is an outage."""
     rollout = Driver(plan).rollout()
-    rolled = {slot["unit"] for slot in [*plan["instances"], *plan.get("spares", [])]}
+    rolled = {slot["unit"] for slot in all_slots(plan)}
     return {
         unit.name: part.unit_fingerprints()[unit.name]
         for unit in part.state.units

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
-    Plan,
-    has_role,
-    hosts_with_role,
-)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, has_role, hosts_with_role
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import SLOTS
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import driver_of
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import Driver, has_slots
 
 
 def slot_paths(plan: Plan, host: str) -> list[str]:
     """Paths on a host, of every slot that an earlier plan may have had there too; none without slots."""
-    driver = driver_of(plan)
-    if not hasattr(driver, "render_slot"):
+    if not has_slots(plan):
         return []
+    driver = Driver(plan)
     paths: set[str] = set()
     if has_role(plan, host, "app"):
         by_service = {slot["service"]: slot for slot in plan["instances"]}
@@ -23,9 +19,9 @@ def slot_paths(plan: Plan, host: str) -> list[str]:
             stem = known["unit"].removesuffix(known["slot"])
             for letter in SLOTS:
                 slot = known | {"host": host, "slot": letter, "id": f"{service}@{letter}", "unit": stem + letter}
-                paths |= {file.path for file in driver.render_slot(plan, slot).files}
+                paths |= {file.path for file in driver.slot(slot).files}
     if hosts_with_role(plan, "app")[0] == host:
-        paths |= {file.path for file in driver.render_migration(plan).files}
+        paths |= {file.path for file in driver.migration().files}
     if has_role(plan, host, "edge"):
-        paths.add(driver.rollout(plan).haproxy_config)
+        paths.add(driver.rollout().haproxy_config)
     return sorted(paths)
