@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,15 @@ def test_the_other_programs_run_where_pg_dump_does() -> None:
     assert sibling(inside, "pg_restore", ["--list"]) == [*inside[:6], "pg_restore", "--list"]
     with pytest.raises(HostChangeError, match="names no pg_dump"):
         sibling(["true"], "psql", [])
+
+
+def test_a_dump_that_takes_too_long_is_ended_with_all_that_it_started(command: list[str], tmp_path: Path) -> None:
+    become, dump = tmp_path / "become", tmp_path / "pg_dump"
+    become.write_text('#!/bin/sh\n"$@" &\nwait $!\n')
+    become.chmod(0o755)
+    dump.write_text(f'#!/bin/sh\ntouch "{tmp_path}/started"\nexec 9> "{tmp_path}/alive"\nflock 9\nexec sleep 60\n')
+    with pytest.raises(HostChangeError, match=r"The backup point did not end within 1 s\."):
+        make([str(become), *command], str(tmp_path / "points"), "run1", 1)
+    assert (tmp_path / "started").exists() and list((tmp_path / "points").iterdir()) == []
+    # The lock is free once the last process that has the file open is gone.
+    assert subprocess.run(["flock", "--timeout", "5", str(tmp_path / "alive"), "true"], check=False).returncode == 0

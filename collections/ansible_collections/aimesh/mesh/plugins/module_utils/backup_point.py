@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,22 +105,30 @@ def _run(
     command: list[str], timeout_s: float, *, output: int = subprocess.PIPE, source: int = subprocess.DEVNULL
 ) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
+        process = subprocess.Popen(
             command,
             stdin=source,
             stdout=output,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=timeout_s,
-            check=False,
             cwd="/",
             env={**os.environ, "LC_ALL": "C.UTF-8"},
+            start_new_session=True,
         )
     except FileNotFoundError:
         raise HostChangeError(f"There is no {command[0]} on this host, which the backup point needs.") from None
-    except subprocess.TimeoutExpired:
-        raise HostChangeError(f"The backup point did not end within {timeout_s:g} s.") from None
+    with process:
+        try:
+            told, complaint = process.communicate(timeout=timeout_s)
+        except BaseException as error:
+            # Whoever becomes another user waits for the program as a child: that would go on, into a file of no name.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise HostChangeError(f"The backup point did not end within {timeout_s:g} s.") from None
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, told or "", complaint)
 
 
 def _last(text: str) -> str:
