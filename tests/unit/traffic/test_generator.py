@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -188,3 +190,22 @@ def test_a_load_whose_run_is_silent_ends_itself_and_takes_its_records_with_it(dr
     proof = drive(mesh.update, lifetime_s=0.2)
     assert "its run gave no word for 0 s" in proof["reasons"][0]
     assert mesh.purged
+
+
+def test_a_disk_that_fills_up_hides_no_failure(drive: Drive, mesh: FakeMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+
+    def full(file: int, content: bytes) -> int:
+        if b'"kind"' in content:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, content)
+
+    def rollout() -> None:
+        mesh.update()
+        monkeypatch.setattr(os, "write", full)
+
+    proof = drive(rollout, writes=False)
+    assert proof["verdict"] == "fail"
+    assert proof["reasons"][0] == (
+        "The load ended before it was asked to: its ledger cannot be written: No space left on device."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -172,8 +173,20 @@ def test_a_ledger_stops_at_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyP
     written = Ledger(tmp_path / "ledger.jsonl")
     for _ in range(10):
         written.add(COURSE[0])
-    assert written.full
+    assert written.problem == "its ledger reached its bound"
     assert (tmp_path / "ledger.jsonl").stat().st_size <= 300
+
+
+def test_a_ledger_on_a_full_disk_holds_whole_lines_only_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write, room = tmp_path / "ledger.jsonl", os.write, [1000, 20]
+    written = Ledger(path)
+    monkeypatch.setattr(ledger.os, "write", lambda file, line: write(file, line[: room.pop(0)]))
+    for entry in COURSE[:3]:
+        written.add(entry)
+    assert written.problem == "its ledger cannot be written: No space left on device"
+    assert list(read_entries(path)) == COURSE[:1]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ class Generator:
             stream.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
         self._requests.close()
+        # What was under way when the load ended has its entries, too.
+        ended = ended or self._ledger.problem
         if not self._settings.writes:
             return Observed([], Stored(), ended=ended)
         stored = await stored_records(self._settings)
@@ -85,8 +87,8 @@ class Generator:
                 await asyncio.sleep(min(ahead, CONTROL_S))
                 if ended := self._over():
                     return ended.strip()
-            if self._ledger.full:
-                return "its ledger reached its bound"
+            if self._ledger.problem:
+                return self._ledger.problem
             if ahead < -CONTROL_S:
                 # Late ourselves: the clock is caught up with, but a word of the run is still heard.
                 await asyncio.sleep(0)

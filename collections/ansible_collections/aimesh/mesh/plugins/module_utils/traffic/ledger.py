@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -51,19 +52,32 @@ class Entry:
 
 
 class Ledger:
-    """Appends to a file that only its owner reads. `full` once it has reached its bound; nothing is written then."""
+    """Appends to a file that only its owner reads. `problem` says why it takes no more; nothing is written then."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._file).st_size
-        self.full = False
+        self.problem = ""
 
     def add(self, entry: Entry) -> None:
+        """Never raises: what asks for an entry is a request, and the load is what has to end."""
         line = entry.line.encode()
-        if self._size + len(line) > BYTES_LIMIT:
-            self.full = True
+        if self.problem:
             return
-        self._size += os.write(self._file, line)
+        if self._size + len(line) > BYTES_LIMIT:
+            self.problem = "its ledger reached its bound"
+            return
+        try:
+            written = os.write(self._file, line)
+            if written < len(line):
+                # A full disk takes a part: it goes again, so that every line is a whole one.
+                os.ftruncate(self._file, self._size)
+                self.problem = f"its ledger cannot be written: {os.strerror(errno.ENOSPC)}"
+                return
+        except OSError as error:
+            self.problem = f"its ledger cannot be written: {error.strerror}"
+            return
+        self._size += written
 
     def close(self) -> None:
         os.close(self._file)
