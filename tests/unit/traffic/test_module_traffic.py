@@ -85,6 +85,20 @@ def test_the_generator_keeps_no_file_of_its_parent_open(call: Call, files: LoadF
     assert files.ledger.as_posix() in opened
 
 
+def test_the_generator_leaves_no_core_file_with_its_token(call: Call, files: LoadFiles) -> None:
+    call("start")
+    limits = Path("/proc", str(generator_pid(files)), "limits").read_text().splitlines()
+    assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == ["0", "0"]
+
+
+def test_a_record_of_the_load_that_cannot_be_read_is_said_in_a_sentence(call: Call, files: LoadFiles) -> None:
+    files.make()
+    files.process.write_text("{")
+    ended = call("stop")
+    files.process.unlink()
+    assert ended["failed"] and ended["msg"].startswith(f"The record {files.process} is not valid JSON")
+
+
 def test_a_load_that_was_killed_proves_nothing_and_says_so(call: Call, files: LoadFiles) -> None:
     call("start")
     call("mark", phase="during")
@@ -117,8 +131,14 @@ def test_the_last_ledgers_are_kept_and_older_ones_go(call: Call, tmp_path: Path)
         folder = tmp_path / "rollouts" / f"old-{number}.load"
         folder.mkdir(parents=True)
         os.utime(folder, (time.time() - 100 + number,) * 2)
+    for number in range(3):
+        (tmp_path / "rollouts" / f"old-{number}.traffic.json").write_text("{}")
+    (tmp_path / "rollouts" / "old-1.json").write_text("{}")
     call("start")
-    assert sorted(path.name for path in (tmp_path / "rollouts").glob("old-*")) == [
+    # A proof goes with its ledger, but where the record of its rollout is, with that.
+    proofs = sorted(path.name for path in (tmp_path / "rollouts").glob("old-*.traffic.json"))
+    assert proofs == ["old-1.traffic.json", "old-2.traffic.json"]
+    assert sorted(path.name for path in (tmp_path / "rollouts").glob("old-*.load")) == [
         "old-2.load", "old-3.load", "old-4.load",
     ]  # fmt: skip
 

@@ -155,7 +155,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
 from ansible_collections.aimesh.mesh.plugins.module_utils.traffic.background import (
     LoadFiles,
@@ -266,7 +266,7 @@ def main() -> None:
         module.exit_json(**result)
     try:
         result |= VERBS[verb](module, files)
-    except (TrafficError, HostChangeError) as error:
+    except (TrafficError, HostChangeError, StateFileError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"traffic {verb} stopped at {error.filename or files.folder}: {error.strerror or error}.")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.proc import stat_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import archive_path
 
 from .generator import Generator, Observed
 from .ledger import Ledger, read_entries
@@ -118,6 +120,9 @@ def clear_away(state_dir: str, traffic_id: str) -> list[str]:
             ended.append(files.traffic_id)
     for files in found[: max(0, len(found) - KEPT_FOLDERS)]:
         shutil.rmtree(files.folder)
+        if not Path(archive_path(state_dir, files.traffic_id)).exists():
+            # Where the rollout itself is on record, its proof goes with it.
+            files.proof.unlink(missing_ok=True)
     return ended
 
 
@@ -158,6 +163,8 @@ def _leave_parent(body: Callable[[], None], log: Path) -> None:
         # The parent's host lock is among them.
         os.closerange(3, 65536)
         os.chdir("/")
+        # A core file would hold the token.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         body()
         code = 0
