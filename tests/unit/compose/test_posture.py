@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import render
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 from .conftest import project, secret_value, site
@@ -154,3 +155,17 @@ def test_images_of_a_registry_are_named_by_digest_and_fetched_when_missing(plan:
         image |= {"reference": f"registry.example/aimesh/{name}@{digest}", "pull": True}
     services = project(plan, "vm1")["services"]
     assert all(each["image"].endswith(f"@{digest}") and each["pull_policy"] == "missing" for each in services.values())
+
+
+def test_a_program_that_checks_a_file_is_as_locked_down_and_its_image_is_never_fetched(tmp_path: Path) -> None:
+    checks = [file.validate for file in render(site(tmp_path), "vm1").files if file.validate]
+    assert [command[:2] for command in checks] == [("docker", "run")]
+    locks = {
+        "--rm",
+        "--pull=never",
+        "--network=none",
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+    }
+    assert locks <= set(checks[0])

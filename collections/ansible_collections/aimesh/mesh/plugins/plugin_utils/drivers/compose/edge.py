@@ -98,6 +98,8 @@ def _validation(plan: Plan) -> tuple[str, ...]:
         "docker",
         "run",
         "--rm",
+        # A name that this host lacks would be looked for in a public registry, where it is anybody's.
+        "--pull=never",
         "--network=none",
         "--read-only",
         "--cap-drop=ALL",
