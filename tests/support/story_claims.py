@@ -8,8 +8,6 @@ from story_bench import Bench
 
 from tests.testbed import playbook
 
-STREAM_S = 30
-"""The clients of the event stream have to have followed a rollout this long for its proof to mean anything."""
 KINDS = ("health", "read", "agent", "evaluate", "sample", "export", "events")
 
 

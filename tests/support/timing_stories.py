@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import doctored_release as doctored
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.timings import timing_table
 from story_bench import Bench
 from story_claims import done, proven, settle, succeeded
 
@@ -22,16 +21,6 @@ class TimingStories:
         record = done(bench, "update", before, target)
         proof = proven(bench.proof(record["id"]))
         print("\n".join(timing_table(record)))
+        print(f"{'whole rollout':<34} {record['finished'] - record['started']:.1f} s")
         print(f"{'p99 before, during, after (ms)':<34} {' '.join(str(ms) for ms in proof['p99_ms'].values())}")
         succeeded(bench.scale(dict.fromkeys(slots, 1)))
-
-
-def timing_table(record: dict[str, Any]) -> list[str]:
-    """Seconds of a rollout's steps by unit without its slot, in the order of their first step, and from end to end."""
-    seconds: dict[str, float] = {}
-    for step in record["steps"]:
-        service = str(step.get("unit") or step["action"]).partition("@")[0]
-        seconds[service] = seconds.get(service, 0.0) + float(step["seconds"])
-    lines = [f"{service:<34} {spent:7.1f} s" for service, spent in seconds.items()]
-    whole = record["finished"] - record["started"]
-    return [*lines, f"{'whole rollout':<34} {whole:7.1f} s"]

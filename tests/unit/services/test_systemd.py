@@ -8,11 +8,11 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.systemd import (
     ROUTINE,
     SystemdError,
     UnitState,
-    Watch,
     parse_show,
     trouble_of,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.systemd_convergence import work
+from ansible_collections.aimesh.mesh.plugins.module_utils.watch import Watch
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Readiness, Unit
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import unit_args
 
@@ -89,7 +89,7 @@ def test_many_questions_at_once_are_one_look() -> None:
         looks.append(1)
         return {"u": UP}
 
-    watch = Watch(look)
+    watch = Watch(look, trouble_of)
     assert [watch.trouble("u") for _ in range(20)] == [None] * 20
     assert len(looks) == 1
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import proof_path
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import platforms
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
@@ -62,7 +63,7 @@ class ActionModule(SliceAction):
         return given | {"proof": proof}
 
     def _copy(self, part: Slice, traffic_id: str) -> Path:
-        return self._plan_path(part.repository).parent / "rollouts" / f"{traffic_id}.traffic.json"
+        return Path(proof_path(str(self._plan_path(part.repository).parent), traffic_id))
 
 
 def wanted(plan: Plan) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.convergence import ObservedUnit
 from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import (
+    PROJECT_LABEL,
     DockerError,
     complaint,
     docker,
@@ -23,12 +23,10 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import (
 
 PROJECT = "aimesh"
 """The one Compose project that is ours on any host."""
-PROJECT_LABEL = "com.docker.compose.project"
 UP_TIMEOUT_S = 900.0
 JOB_TIMEOUT_S = 900.0
 RELOAD_TIMEOUT_S = 15.0
 LOG_LINES = 15
-LOOK_EVERY_S = 0.4
 CRASHES = 2
 """A container that the engine has restarted by itself so often while it was waited for is in a crash loop."""
 FRACTION = re.compile(r"\.(\d{1,6})\d*")
@@ -221,31 +219,3 @@ def children_of(pid: int) -> frozenset[int]:
             if parent == str(pid):
                 found.add(int(entry.name))
     return frozenset(found)
-
-
-def compose_version() -> str | None:
-    """Version of Compose v2 where an engine answers as well, else None."""
-    try:
-        engine = run_docker(["version", "--format", "{{.Server.Version}}"], timeout_s=30)
-        compose = run_docker(["compose", "version", "--short"], timeout_s=30)
-    except DockerError:
-        return None
-    found = compose.stdout.strip().lstrip("v")
-    return found if engine.returncode == 0 and compose.returncode == 0 and found else None
-
-
-@dataclass
-class Watch:
-    """Answers from several threads whether a container is in trouble, with one look at the engine for all of them."""
-
-    look: Callable[[], dict[str, ContainerState]]
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _seen: dict[str, ContainerState] = field(default_factory=dict, repr=False)
-    _at: float = field(default=0.0, repr=False)
-
-    def trouble(self, name: str) -> str | None:
-        with self._lock:
-            if not self._seen or time.monotonic() - self._at >= LOOK_EVERY_S:
-                self._seen = self.look()
-                self._at = time.monotonic()
-            return trouble_of(self._seen[name])

@@ -11,8 +11,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.compose import (
     ComposeUnit,
     ContainerState,
     Project,
-    Watch,
     seconds_of,
+    trouble_of,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.convergence import (
     Action,
@@ -29,6 +29,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.readiness import (
     wait_until_ready,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
+from ansible_collections.aimesh.mesh.plugins.module_utils.watch import Watch
 
 DEFINED_ANEW = "its Compose file changed"
 FILE_WRITTEN = "a file that it loads was written after it started"
@@ -128,7 +129,7 @@ def _bring_up(
             unit_records.record(state_dir, recorded[name])
     problem = project.up([units[name] for name in by_action[Action.RESTART]], recreate=True)
     problem = project.up([units[name] for name in by_action[Action.START]]) or problem
-    watch = Watch(lambda: project.show(names))
+    watch = Watch(lambda: project.show(names), trouble_of)
     if problem and any(state.status in ("absent", "created") for state in project.show(names).values()):
         raise HostChangeError(f"Docker Compose does not start {', '.join(names)}: {problem}.")
     outcomes = wait_until_ready([gates[name] for name in names], watch.trouble)

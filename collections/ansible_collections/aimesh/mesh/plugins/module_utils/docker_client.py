@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
+PROJECT_LABEL = "com.docker.compose.project"
+"""By this Compose marks whose containers and networks they are."""
 TIMEOUT_S = 120.0
 UNREACHABLE = (
     "Cannot connect to the Docker daemon",

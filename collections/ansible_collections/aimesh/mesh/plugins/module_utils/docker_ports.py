@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import DockerError, docker
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import PROJECT_LABEL, DockerError, docker
 
 PROXY = "docker-proxy"
 """Docker's program that listens for a published port; it says nothing of whose container that is."""
@@ -14,7 +14,7 @@ PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")
 def ports_of_project(project: str) -> set[int]:
     """Published ports of the project's containers that run; none where no engine answers."""
     try:
-        mine = f"label=com.docker.compose.project={project}"
+        mine = f"label={PROJECT_LABEL}={project}"
         return parse_ports(docker("container", "ls", "--filter", mine, "--format", "{{.Ports}}"))
     except DockerError:
         return set()

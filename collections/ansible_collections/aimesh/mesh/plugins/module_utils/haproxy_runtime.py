@@ -16,7 +16,6 @@ TIMEOUT_S = 5.0
 SERVERS_ONLY = "show stat -1 4 -1"
 FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
 """Bits of `srv_admin_state`: put into maintenance, or drained, by its administrator."""
-STATES = ("ready", "drain", "maint")
 
 
 class RuntimeApiError(HostChangeError):
@@ -29,7 +28,7 @@ class Server:
 
     name: str
     admin: str
-    """What its administrator wants: one of STATES."""
+    """What its administrator wants: `ready`, `drain` or `maint`."""
     status: str
     """What HAProxy thinks: `UP`, `UP 1/2` (going down or coming up), `DOWN`, `DRAIN`, `MAINT`, `no check`."""
     sessions: int

@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import docker, inspect
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import PROJECT_LABEL, docker, inspect
 from ansible_collections.aimesh.mesh.plugins.module_utils.image_record import OurImage, path_of, read_images
 
 STOP_TIMEOUT_S = 600.0
-LABEL = "com.docker.compose.project"
-ENGINE_PACKAGE = "docker.io"
 
 
 @dataclass
@@ -31,7 +29,7 @@ def look(project: str, state_dir: str) -> FoundInDocker:
     if not project or shutil.which("docker") is None:
         return FoundInDocker()
     recorded = read_images(state_dir)
-    mine = f"label={LABEL}={project}"
+    mine = f"label={PROJECT_LABEL}={project}"
     containers = _lines("container", "ls", "--all", "--filter", mine, "--format", "{{.Names}}")
     every = _lines("container", "ls", "--all", "--format", "{{.Names}}")
     images = _present(recorded)

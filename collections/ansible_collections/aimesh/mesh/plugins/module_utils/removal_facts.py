@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.apt import installed_packages, removable
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_engine import DEBIAN_ENGINE
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import PackageRecord
 from ansible_collections.aimesh.mesh.plugins.module_utils.release_install import RELEASE_ID
-from ansible_collections.aimesh.mesh.plugins.module_utils.removal_docker import ENGINE_PACKAGE, look
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_docker import look
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Found
 
 POSTGRES_CONFIG = "/etc/postgresql"
@@ -59,7 +60,7 @@ def gather(
     found = Found(units=[name for name in units if unit_known(name)])
     in_docker = look(places.project, places.state)
     found.containers, found.networks, found.images = in_docker.containers, in_docker.networks, in_docker.images
-    if in_docker.others and ENGINE_PACKAGE in packages.added:
+    if in_docker.others and DEBIAN_ENGINE in packages.added:
         found.packages_stay = f"the Docker Engine has {in_docker.others} that are not the mesh's"
     found.files = {path: Path(path).lstat().st_size for path in sorted(manifest.files) if _is_file(path)}
     found.releases = _releases(places.releases)

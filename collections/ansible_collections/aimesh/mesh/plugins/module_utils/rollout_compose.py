@@ -11,10 +11,11 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.compose import (
     ComposeUnit,
     ContainerState,
     Project,
-    Watch,
+    trouble_of,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotState
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
+from ansible_collections.aimesh.mesh.plugins.module_utils.watch import Watch
 
 KILLED = 137
 """Exit status of a process that was ended by KILL."""
@@ -28,13 +29,13 @@ class ComposeSlots:
         # Compose looks for more of its own files there; without a container to start nobody asks it.
         folder = next((str(Path(unit.files[0]).parent) for unit in self._units.values()), "/")
         self._project = project or Project(PROJECT, folder)
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, Watch[ContainerState]] = {}
 
     def state(self, name: str) -> SlotState:
         return slot_state(self._project.show([name])[name])
 
     def trouble(self, name: str) -> str | None:
-        watch = self._watches.setdefault(name, Watch(lambda: self._project.show([name])))
+        watch = self._watches.setdefault(name, Watch(lambda: self._project.show([name]), trouble_of))
         return watch.trouble(name)
 
     def load(self, names: list[str]) -> None:

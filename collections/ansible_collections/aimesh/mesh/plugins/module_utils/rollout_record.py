@@ -17,6 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFil
 SCHEMA = 1
 NAME = "rollout.json"
 FOLDER = "rollouts"
+PROOF = ".traffic.json"
 KEEP = 20
 HEADER = ("id", "verb", "operator", "from", "to", "digest")
 """What names a rollout: run id, verb, who, release ids before and after, digest of the wanted plan."""
@@ -29,8 +30,18 @@ def rollout_path(state_dir: str) -> str:
 
 
 def archive_path(state_dir: str, rollout: str) -> str:
-    """Where a closed rollout lies; `<id>.traffic.json` beside it is its proof."""
+    """Where a closed rollout lies."""
     return str(Path(state_dir, FOLDER) / f"{rollout}.json")
+
+
+def proof_path(state_dir: str, rollout: str) -> str:
+    """Where the proof of a rollout lies that its load has left."""
+    return str(Path(state_dir, FOLDER) / f"{rollout}{PROOF}")
+
+
+def archived(state_dir: str) -> list[Path]:
+    """The records of closed rollouts, in no order."""
+    return [path for path in Path(state_dir, FOLDER).glob("*.json") if not path.name.endswith(PROOF)]
 
 
 def read_open(state_dir: str) -> Record | None:
@@ -103,15 +114,11 @@ def _archive(state_dir: str, record: Record) -> None:
     folder = Path(state_dir, FOLDER)
     folder.mkdir(mode=0o700, exist_ok=True)
     write_json(archive_path(state_dir, record["id"]), record)
-    kept = sorted(_archived(folder), key=lambda path: path.stat().st_mtime)
+    kept = sorted(archived(state_dir), key=lambda path: path.stat().st_mtime)
     for path in kept[:-KEEP]:
-        for each in (path, path.with_suffix(".traffic.json")):
+        for each in (path, path.with_suffix(PROOF)):
             with contextlib.suppress(FileNotFoundError):
                 each.unlink()
-
-
-def _archived(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*.json") if not path.name.endswith(".traffic.json")]
 
 
 def _write(state_dir: str, record: Record) -> None:

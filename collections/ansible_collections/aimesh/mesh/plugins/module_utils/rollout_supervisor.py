@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
-from ansible_collections.aimesh.mesh.plugins.module_utils.systemd import Systemd, UnitState, Watch
+from ansible_collections.aimesh.mesh.plugins.module_utils.systemd import Systemd, UnitState, trouble_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,13 @@ class SystemdSlots:
 
     def __init__(self, systemd: Systemd | None = None) -> None:
         self._systemd = systemd or Systemd()
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, Watch[UnitState]] = {}
 
     def state(self, name: str) -> SlotState:
         return slot_state(self._systemd.show([name])[name])
 
     def trouble(self, name: str) -> str | None:
-        watch = self._watches.setdefault(name, Watch(lambda: self._systemd.show([name])))
+        watch = self._watches.setdefault(name, Watch(lambda: self._systemd.show([name]), trouble_of))
         return watch.trouble(name)
 
     def load(self, names: list[str]) -> None:

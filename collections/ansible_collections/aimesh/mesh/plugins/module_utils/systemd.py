@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.convergence import ObservedUnit
@@ -33,7 +32,6 @@ ROUTINE = re.compile(
     r"^(Starting|Started|Stopping|Stopped|Finished) .*|: (Deactivated successfully|Scheduled restart job, .*)\.$"
 )
 """What systemd says of every start and stop: it would push the unit's own words out of an excerpt."""
-LOOK_EVERY_S = 0.4
 CRASHES = 2
 """A unit that systemd has restarted by itself so often while it was waited for is in a crash loop."""
 WANTS = "/etc/systemd/system"
@@ -189,23 +187,6 @@ class Systemd:
             return ""
         done = _run(["systemctl", "--quiet", verb, *map(service, names)])
         return "" if done.returncode == 0 else _first(done.stderr)
-
-
-@dataclass
-class Watch:
-    """Answers from several threads whether a unit is in trouble, with one look at systemd for all of them."""
-
-    look: Callable[[], Mapping[str, UnitState]]
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _seen: Mapping[str, UnitState] = field(default_factory=dict)
-    _at: float = -LOOK_EVERY_S
-
-    def trouble(self, name: str) -> str | None:
-        with self._lock:
-            if time.monotonic() - self._at >= LOOK_EVERY_S:
-                self._seen = self.look()
-                self._at = time.monotonic()
-            return trouble_of(self._seen[name])
 
 
 def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.readiness import (
     wait_until_ready,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
-from ansible_collections.aimesh.mesh.plugins.module_utils.systemd import Systemd, UnitState, Watch
+from ansible_collections.aimesh.mesh.plugins.module_utils.systemd import Systemd, UnitState, trouble_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.watch import Watch
 
 FILE_CHANGED = "its unit file changed"
 FILE_WRITTEN = "a file that it loads was written after it started"
@@ -151,7 +152,7 @@ def _bring_up(
         for name in by_action[Action.RELOAD]:
             # It goes on with what it had loaded; forgotten, the next run would restart it into what it refuses.
             unit_records.record(state_dir, recorded[name])
-    watch = Watch(lambda: systemd.show(names))
+    watch = Watch(lambda: systemd.show(names), trouble_of)
     outcomes = wait_until_ready([gates[name] for name in names], watch.trouble)
     states = systemd.show(names)
     for step, outcome in zip(wave, outcomes, strict=True):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import PROJECT_LABEL
+
 from .base import Environment, ProbeError
 from .command import start
-
-PROJECT = "com.docker.compose.project"
 
 
 def containers_of(project: str, environment: Environment) -> list[dict[str, Any]]:
     """`docker inspect` of every container of the project, running or not. Raises ProbeError without an engine."""
-    found = docker(["ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT}={project}"], environment)
+    found = docker(
+        ["ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={PROJECT_LABEL}={project}"], environment
+    )
     return inspect(found.split(), environment)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json
-from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import FOLDER, read_open
+from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import archived, proof_path, read_open
 
 from .base import Environment, ProbeError, Question
 
@@ -18,17 +17,13 @@ def answer_rollouts(question: Question, _environment: Environment) -> dict[str, 
     """
     state = str(question["state"])
     try:
-        records = [read_json(str(path)) for path in _archived(state)]
+        records = [read_json(str(path)) for path in archived(state)]
         done = [record for record in records if isinstance(record, dict) and record.get("status") == "done"]
         last = max(done, key=lambda record: float(record.get("finished") or 0), default=None)
-        proof = read_json(str(Path(state, FOLDER, f"{last['id']}.traffic.json"))) if last else None
+        proof = read_json(proof_path(state, str(last["id"]))) if last else None
         return {"open": _head(read_open(state)), "last": _head(last), "proof": proof}
     except StateFileError as error:
         raise ProbeError(str(error)) from None
-
-
-def _archived(state: str) -> list[Path]:
-    return [path for path in Path(state, FOLDER).glob("*.json") if not path.name.endswith(".traffic.json")]
 
 
 def _head(record: dict[str, Any] | None) -> dict[str, Any] | None:

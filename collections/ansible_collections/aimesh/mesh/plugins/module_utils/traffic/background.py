@@ -18,14 +18,13 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.proc import stat_of
-from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import archive_path
+from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import FOLDER, archive_path, proof_path
 
 from .generator import Generator, Observed
 from .ledger import Ledger, read_entries
 from .proof import Marks, prove
 from .settings import Settings, TrafficError
 
-FOLDER = "rollouts"
 SUFFIX = ".load"
 KEPT_FOLDERS = 3
 POLL_S = 0.1
@@ -62,7 +61,7 @@ class LoadFiles:
 
     @property
     def proof(self) -> Path:
-        return Path(self.state_dir, FOLDER, f"{self.traffic_id}.traffic.json")
+        return Path(proof_path(self.state_dir, self.traffic_id))
 
     def make(self) -> None:
         for folder in (self.folder.parent, self.folder):

@@ -30,7 +30,6 @@ class Seen:
     left: float | None = None
     streams: int = 0
     cut: int = 0
-    repeated: int = 0
 
     @property
     def reconnects(self) -> int:
@@ -149,5 +148,4 @@ class EventClient:
         except (ValueError, AttributeError):
             return
         if isinstance(name, str) and name.startswith(self._settings.run_id):
-            self.seen.repeated += name in self.seen.names
             self.seen.names.add(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import Group
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.steps import Step
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.text_table import text_table
 
 Batch = dict[str, Any]
 """`{host, label, steps, units}`; of `units` the old state is to come back, and there are no steps then.
@@ -41,11 +42,7 @@ def step_table(groups: Sequence[Group]) -> list[str]:
     ]
     if not rows:
         return [NOTHING]
-    head = ("n", "host", "unit", "action", "gate", "at most")
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
-    ]
+    return text_table(("n", "host", "unit", "action", "gate", "at most"), rows)
 
 
 def _undo(group: Group) -> list[Batch]:

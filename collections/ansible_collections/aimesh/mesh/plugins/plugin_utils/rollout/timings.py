@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.text_table import text_table
+
 COLUMNS = ("start", "soak", "enable", "drain", "stop", "remove")
 OTHERS = "other"
 
@@ -26,11 +28,4 @@ def timing_table(record: Mapping[str, Any]) -> list[str]:
     ]
     whole = sum(sum(row.values()) for row in seconds.values())
     rows.append(("all steps", *("" for _ in range(len(COLUMNS) + 1)), f"{whole:.1f}"))
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [head, *rows]
-    ]
+    return text_table(head, rows, right=True)
