@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.aimesh.mesh.plugins.action.postgresql import cluster_args
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_container import INCLUDE, ContainerManager
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_container import ContainerManager
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import Convergence
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_data_folder import INCLUDE, DataFolder
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_embedded import EmbeddedManager
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
     ClusterContainer,
@@ -68,10 +70,13 @@ def test_what_is_no_plain_file_is_refused_and_holds_nobody_up(tmp_path: Path, ma
         read_plain(tmp_path / "a.conf")
 
 
-def test_a_link_of_the_database_server_never_has_root_copy_its_target(cluster: WantedCluster, shadow: Path) -> None:
+@pytest.mark.parametrize("make", [ContainerManager, EmbeddedManager])
+def test_a_link_of_the_database_server_never_has_root_copy_its_target(
+    cluster: WantedCluster, shadow: Path, make: Callable[[WantedCluster], DataFolder]
+) -> None:
     conf = Path(cluster.data_dir, "postgresql.conf")
     conf.symlink_to(shadow)
-    manager = ContainerManager(cluster)
+    manager = make(cluster)
     for act in (manager.configured, manager.adopt):
         with pytest.raises(PostgresError, match="is not a plain file") as caught:
             act()

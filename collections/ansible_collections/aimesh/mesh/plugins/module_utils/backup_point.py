@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import sync_directory
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import last_line
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 KEEP = 3
@@ -75,7 +76,7 @@ def _demand_room(command: Sequence[str], folder: str) -> None:
     options = [*connection_options(command), "--no-psqlrc", "--tuples-only", "--no-align", f"--command={query}"]
     done = _run(sibling(command, "psql", [*options, f"--dbname={command[-1]}"]), LOOK_TIMEOUT_S)
     if done.returncode != 0:
-        raise HostChangeError(f"The size of the database cannot be read: {_last(done.stderr)}.")
+        raise HostChangeError(f"The size of the database cannot be read: {last_line(done.stderr)}.")
     need, free = int(done.stdout.strip() or 0) + SPARE_BYTES, shutil.disk_usage(folder).free
     if free < need:
         raise HostChangeError(
@@ -88,7 +89,7 @@ def _dump(command: Sequence[str], part: Path, timeout_s: float) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         done = _run(list(command), timeout_s, output=stream.fileno())
         if done.returncode != 0:
-            raise HostChangeError(f"The backup point failed, {PROGRAM} says: {_last(done.stderr)}.")
+            raise HostChangeError(f"The backup point failed, {PROGRAM} says: {last_line(done.stderr)}.")
         os.fsync(stream.fileno())
 
 
@@ -97,7 +98,7 @@ def _listed(command: Sequence[str], part: Path) -> int:
     with part.open("rb") as stream:
         done = _run(sibling(command, "pg_restore", ["--list"]), LOOK_TIMEOUT_S, source=stream.fileno())
     if done.returncode != 0:
-        raise HostChangeError(f"The backup point cannot be read back, pg_restore says: {_last(done.stderr)}.")
+        raise HostChangeError(f"The backup point cannot be read back, pg_restore says: {last_line(done.stderr)}.")
     return sum(1 for line in done.stdout.splitlines() if line and not line.startswith(";"))
 
 
@@ -129,11 +130,6 @@ def _run(
                 raise HostChangeError(f"The backup point did not end within {timeout_s:g} s.") from None
             raise
     return subprocess.CompletedProcess(command, process.returncode, told or "", complaint)
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else "no reason given"
 
 
 def _size(count: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import complaint
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 ENGINE_LEAST, COMPOSE_LEAST = (25, 0), (2, 20)
@@ -39,11 +40,11 @@ class Need(StrEnum):
 
 def look() -> Engine:
     """Ask the client, the engine and Compose. Never raises."""
-    client, engine, complaint = _ask("docker", "version", "--format", "{{.Server.Version}}")
+    client, engine, refusal = _ask("docker", "version", "--format", "{{.Server.Version}}")
     if not client:
         return Engine(False)
     _, compose, _ = _ask("docker", "compose", "version", "--short")
-    return Engine(True, engine, compose, complaint)
+    return Engine(True, engine, compose, refusal)
 
 
 def need(seen: Engine, packages: Collection[str]) -> Need:
@@ -89,15 +90,15 @@ def parsed(version: str) -> tuple[int, int]:
 
 def start() -> None:
     """Have the engine run, now and after a reboot, and wait until it answers. Raises HostChangeError."""
-    _, _, complaint = _ask("systemctl", "enable", "--now", SERVICE)
+    _, _, refusal = _ask("systemctl", "enable", "--now", SERVICE)
     deadline = time.monotonic() + START_TIMEOUT_S
     seen = look()
-    while not seen.engine and not complaint and time.monotonic() < deadline:
+    while not seen.engine and not refusal and time.monotonic() < deadline:
         time.sleep(0.5)
         seen = look()
     if not seen.engine:
         raise HostChangeError(
-            f"The Docker Engine does not start: {complaint or seen.complaint}; see journalctl -u {SERVICE}."
+            f"The Docker Engine does not start: {refusal or seen.complaint}; see journalctl -u {SERVICE}."
         )
     if not seen.compose:
         raise HostChangeError(
@@ -118,6 +119,5 @@ def _ask(*command: str) -> tuple[bool, str, str]:
     except subprocess.TimeoutExpired:
         return True, "", f"{command[0]} did not end within {ANSWER_TIMEOUT_S:g} s"
     if done.returncode != 0:
-        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        return True, "", (lines or ["it printed nothing"])[-1].rstrip(".")
+        return True, "", complaint(done.stderr or done.stdout)
     return True, done.stdout.strip(), ""

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import time
-from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import write_atomic
 from ansible_collections.aimesh.mesh.plugins.module_utils.compose import ComposeUnit, Project, trouble_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.compose_convergence import older_than_definition
 from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import DockerError, run_docker
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import TIMEOUT_S, Client, owner_of
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import INITDB, START_TIMEOUT_S, last_line
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import TIMEOUT_S, Client
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_data_folder import DataFolder
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import START_TIMEOUT_S, last_line
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
-    HEADER,
     ClusterContainer,
     PostgresError,
     WantedCluster,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.readiness import log_excerpt
-
-UTF8 = ("--encoding=UTF8", "--locale=C.UTF-8")
-INCLUDE = "include_if_exists = 'aimesh.conf'"
 
 
 def run_in_container(cluster: WantedCluster, argv: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
@@ -40,51 +34,24 @@ def run_in_container(cluster: WantedCluster, argv: list[str], text: str = "") ->
         raise PostgresError(str(error)) from None
 
 
-class ContainerManager:
+class ContainerManager(DataFolder):
     """initdb in a container of the image, and the container that Compose runs."""
 
     def __init__(self, cluster: WantedCluster) -> None:
-        self._cluster = cluster
-        self._data = Path(cluster.data_dir)
+        super().__init__(cluster)
         self._where = _container(cluster)
         self._unit = ComposeUnit(self._where.service, self._where.files)
         self._project = _project(self._where)
 
-    @property
-    def config_dir(self) -> str:
-        return str(self._data)
-
-    @property
-    def config_path(self) -> str:
-        return str(self._data / "aimesh.conf")
-
-    @property
-    def access_path(self) -> str:
-        return str(self._data / "pg_hba.conf")
-
-    def configured(self) -> bool:
-        return INCLUDE in (read_plain(self._data / "postgresql.conf") or "")
-
     def make(self) -> None:
         cluster = self._cluster
-        argv = [f"{cluster.bin_dir}/initdb", "-D", cluster.data_dir, "-U", cluster.run_as, *UTF8, *INITDB]
-        done = run_in_container(cluster, argv)
+        done = run_in_container(cluster, self.initdb())
         if done.returncode != 0:
             raise PostgresError(
                 f"PostgreSQL's data cannot be initialised in {cluster.data_dir} by the container of service "
                 f"{self._where.service}: {last_line(done.stderr or done.stdout)}."
             )
         self.adopt()
-
-    def adopt(self) -> None:
-        path = self._data / "postgresql.conf"
-        uid, gid = owner_of(self._cluster)
-        found = read_plain(path)
-        text = HEADER if found is None else found
-        write_atomic(str(path), f"{text}{INCLUDE}\n".encode(), mode=0o600, uid=uid, gid=gid)
-
-    def drop_partial(self) -> None:
-        """The configuration lies in the data directory and goes with it."""
 
     def running(self) -> bool:
         """Whether it runs as its Compose file says now; one that was made before the file is started anew."""
@@ -93,9 +60,6 @@ class ContainerManager:
         except DockerError as error:
             raise PostgresError(str(error)) from None
         return seen[self._cluster.unit].running and not older_than_definition(seen, {self._cluster.unit: self._unit})
-
-    def enabled(self) -> bool:
-        return True
 
     def enable(self) -> None:
         """The engine starts every container that was not stopped on request."""

@@ -6,49 +6,23 @@ import time
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils import supervisor
-from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import write_atomic
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, account, run_as
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, run_as
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_data_folder import DataFolder
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import (
-    INITDB,
     START_TIMEOUT_S,
     last_line,
     log_excerpt,
 )
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import HEADER, PostgresError, WantedCluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError
 from ansible_collections.aimesh.mesh.plugins.module_utils.supervisor_daemon import SupervisorError
 
-UTF8 = ("--encoding=UTF8", "--locale=C.UTF-8")
 
-
-class EmbeddedManager:
+class EmbeddedManager(DataFolder):
     """initdb out of `bin_dir`, and a program of supervisord."""
-
-    def __init__(self, cluster: WantedCluster) -> None:
-        self._cluster = cluster
-        self._data = Path(cluster.data_dir)
-
-    @property
-    def config_dir(self) -> str:
-        return str(self._data)
-
-    @property
-    def config_path(self) -> str:
-        return str(self._data / "aimesh.conf")
-
-    @property
-    def access_path(self) -> str:
-        return str(self._data / "pg_hba.conf")
-
-    def configured(self) -> bool:
-        try:
-            return "include_if_exists = 'aimesh.conf'" in (self._data / "postgresql.conf").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return False
 
     def make(self) -> None:
         cluster = self._cluster
-        argv = [f"{cluster.bin_dir}/initdb", "-D", cluster.data_dir, "-U", cluster.run_as, *UTF8, *INITDB]
-        done = run_as(cluster.run_as, argv)
+        done = run_as(cluster.run_as, self.initdb())
         if done.returncode != 0:
             raise PostgresError(
                 f"PostgreSQL's data cannot be initialised in {cluster.data_dir} as {cluster.run_as}: "
@@ -56,24 +30,11 @@ class EmbeddedManager:
             )
         self.adopt()
 
-    def adopt(self) -> None:
-        path = self._data / "postgresql.conf"
-        owner = account(self._cluster.run_as)
-        text = path.read_text(encoding="utf-8") if path.is_file() else HEADER
-        text += "include_if_exists = 'aimesh.conf'\n"
-        write_atomic(str(path), text.encode(), mode=0o600, uid=owner.pw_uid, gid=owner.pw_gid)
-
-    def drop_partial(self) -> None:
-        """The configuration lies in the data directory and goes with it."""
-
     def running(self) -> bool:
         if supervisor.alive(self._cluster.supervisor) is None:
             return False
         program = supervisor.Supervisor(self._cluster.supervisor).programs().get(self._cluster.unit)
         return program is not None and program.running
-
-    def enabled(self) -> bool:
-        return True
 
     def enable(self) -> None:
         """supervisord starts every program that it knows."""
