@@ -49,6 +49,14 @@ def test_a_slot_that_goes_comes_from_the_applied_plan(plan: dict[str, Any]) -> N
         slot_options(part_of(wanted), ["aimesh-ui@a"])
 
 
+def test_a_slot_that_only_a_cut_run_had_can_be_taken_away(plan: dict[str, Any]) -> None:
+    slot = slot_options(part_of(plan), ["aimesh-registry@c"], plan)[0]
+    assert slot["server"] == "registry/vm1-c" and slot["fingerprint"] == "" and not slot["spare"]
+    assert slot["files"][0]["path"] != slot_options(part_of(plan), ["aimesh-registry@a"])[0]["files"][0]["path"]
+    with pytest.raises(SliceError, match="has a unit aimesh-elsewhere@c on vm1"):
+        slot_options(part_of(plan), ["aimesh-elsewhere@c"], plan)
+
+
 def test_only_a_host_with_the_edge_is_told_of_haproxy(plan: dict[str, Any]) -> None:
     assert host_options(part_of(plan))["haproxy_socket"] == "/run/aimesh/haproxy/admin.sock"
     plan["hosts"]["vm1"]["roles"].remove("edge")

@@ -89,7 +89,12 @@ class ActionModule(SliceAction):
         rolls = operation != "scale"
         saved = _has_backup(unfinished, part.plan)
         wanted = wanted_rollout(
-            part.plan, applied, slices, releases=rolls, backup=operation == "update" and changes and not saved
+            part.plan,
+            applied,
+            slices,
+            releases=rolls,
+            backup=operation == "update" and changes and not saved,
+            found={(host, unit) for host, answer in hosts.items() for unit in answer["units"]},
         )
         edges = tuple(host for host in part.plan["hosts"] if has_role(part.plan, host, "edge"))
         groups = plan_groups(wanted, Observed(hosts, edges))

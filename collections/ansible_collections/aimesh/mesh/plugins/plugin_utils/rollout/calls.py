@@ -16,6 +16,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import render_files, unit_fingerprint
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import Driver
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.possible import possible_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceError
 
 Options = dict[str, Any]
@@ -68,6 +69,9 @@ def _options(part: Slice, unit: str, applied: Plan | None) -> Options:
             if plan is not None and (slot["host"], slot["unit"]) == (part.host, unit):
                 spare = slot in part.plan.get("spares", [])
                 return _slot(part, plan, Driver(plan).slot(slot)) | {"spare": spare}
+    for slot in possible_slots(part.plan, part.host):
+        if slot["unit"] == unit:
+            return _slot(part, dict(part.plan), driver.slot(slot)) | {"spare": False}
     raise SliceError(f"Neither the plan nor the applied one has a unit {unit} on {part.host}.")
 
 

@@ -23,6 +23,11 @@ class SlotView:
     enabled: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
 
+    @property
+    def serves(self) -> bool:
+        """It takes calls at one edge at least."""
+        return self.running and self.ready and bool(self.enabled)
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -52,6 +57,11 @@ class Observed:
         found: str | None = self.hosts.get(host, {}).get("units", {}).get(unit, {}).get("recorded")
         return found
 
+    def is_saved(self, host: str, unit: str) -> bool:
+        """Whether an earlier run began to change the unit and did not see the end of it."""
+        return bool(self.hosts.get(host, {}).get("units", {}).get(unit, {}).get("saved"))
+
     def config_sha256(self, edge: str) -> str | None:
+        """SHA-256 of the file, which HAProxy need not have loaded while its unit is saved."""
         found: str | None = self.hosts.get(edge, {}).get("haproxy_config_sha256")
         return found

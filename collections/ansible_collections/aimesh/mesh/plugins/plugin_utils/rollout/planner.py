@@ -7,7 +7,7 @@ and a rollback undoes half an update. At no moment does a step take away the onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.observation import Observed, SlotView
@@ -31,7 +31,7 @@ class WantedSlot:
     server: str
     fingerprint: str
     drain_s: float
-    instance: Mapping[str, Any]
+    instance: Mapping[str, Any] = field(hash=False)
     """The plan's instance, for the driver."""
 
 
@@ -97,8 +97,8 @@ def plan_groups(wanted: Wanted, observed: Observed) -> list[Group]:
     maker = _Maker(wanted, observed)
     groups: list[Group] = []
     for service in wanted.services:
-        groups += maker.settle(service)
-        groups += maker.keep_serving(service)
+        groups += maker.raise_up(service)
+    for service in wanted.services:
         groups += maker.leave_all(service)
     for service in wanted.services:
         groups += maker.add(service)
@@ -137,8 +137,8 @@ class _Maker:
         self._wanted = wanted
         self._observed = observed
         self._edges = tuple(edge.host for edge in wanted.edges)
-        self._changed: dict[tuple[str, str], SlotView] = {}
-        """Slots that earlier groups have changed, as they are then."""
+        self._everywhere = frozenset(self._edges)
+        self._settled: set[WantedSlot] = set()
 
     def before(self) -> list[Group]:
         """The backup point and the migration come before the first slot is touched."""
@@ -164,53 +164,34 @@ class _Maker:
             Group(f"edge on {edge.host}", edge.host, (self._edge(edge),), undo_units=(edge.unit,))
             for edge in self._wanted.edges
             if self._observed.config_sha256(edge.host) != edge.config_sha256
+            or self._observed.is_saved(edge.host, edge.unit)
         ]
+
+    def raise_up(self, service: WantedService) -> list[Group]:
+        """Slots that an earlier run left down or out of rotation come first: whoever stood in for them may go next."""
+        groups = []
+        for slot in service.planned:
+            view = self._view(slot)
+            if view.known != self._everywhere:
+                continue
+            if self._is_wanted(slot, view):
+                groups += self._confirmed(slot, view)
+                self._settled.add(slot)
+            elif view.serves:
+                # One that will be replaced takes calls everywhere until then, so that others can go.
+                groups += self._confirmed(slot, replace(view, saved=False))
+            elif not (view.running and view.enabled):
+                groups.append(self._started(slot, others=self._others_serve(service, slot)))
+                self._settled.add(slot)
+        return groups
 
     def leave_all(self, service: WantedService) -> list[Group]:
         """Slots that the plan no longer has are drained and taken away."""
         return [
-            Group(f"{slot.unit} goes", slot.host, tuple(self._leave(slot)), (slot,))
+            self._gone(slot, last=not service.planned or not self._view(slot).serves, title=f"{slot.unit} goes")
             for slot in service.leaving
-            if self._view(slot).present
+            if self._view(slot).present or self._view(slot).saved
         ]
-
-    def settle(self, service: WantedService) -> list[Group]:
-        """A slot that only some edges send calls to, as a cut run leaves it, gets calls from all or from none."""
-        slots = [slot for slot in (*service.planned, service.spare, *service.leaving) if slot is not None]
-        groups = []
-        for slot in slots:
-            view = self._view(slot)
-            if not view.enabled or view.enabled == view.known:
-                continue
-            others = [other for other in slots if other is not slot and self._serves(self._view(other))]
-            if not view.running or (others and not self._is_wanted(slot, view)):
-                hosts = tuple(host for host in self._edges if host in view.enabled)
-                groups.append(
-                    Group(
-                        f"{slot.unit} takes no calls",
-                        slot.host,
-                        tuple(self._drain(slot, last=not view.running, hosts=hosts)),
-                        (slot,),
-                    )
-                )
-                self._now(slot, replace(view, enabled=frozenset()))
-            else:
-                groups.append(self._enabled(slot))
-                self._now(slot, replace(view, enabled=view.known))
-        return groups
-
-    def keep_serving(self, service: WantedService) -> list[Group]:
-        """Where nobody serves but slots that go, or that a reload of HAProxy puts out, a planned one comes first."""
-        planned = [slot for slot in service.planned if self._view(slot).known]
-        if not planned or any(self._serves(self._view(slot)) for slot in planned):
-            return []
-        going = [*service.leaving, *([service.spare] if service.spare and self.edges() else [])]
-        serving = next((slot for slot in going if self._serves(self._view(slot))), None)
-        if serving is None:
-            return []
-        slot, known = planned[0], self._view(planned[0]).known
-        self._now(slot, SlotView(True, True, True, slot.fingerprint, enabled=known, known=known))
-        return [self._started(slot, serving)]
 
     def add(self, service: WantedService) -> list[Group]:
         """New slots start before the edge knows them."""
@@ -223,13 +204,13 @@ class _Maker:
                 undo_units=(slot.unit,),
             )
             for slot in self._added(service)
+            if self._view(slot).saved or not self._is_wanted(slot, self._view(slot))
         ]
 
     def enable_added(self, service: WantedService) -> list[Group]:
-        return [
-            Group(f"{slot.unit} takes calls", slot.host, tuple(self._enable(slot)), (slot,))
-            for slot in self._added(service)
-        ]
+        added = self._added(service)
+        self._settled.update(added)
+        return [self._enabled(slot) for slot in added]
 
     def replace(self, service: WantedService) -> list[Group]:
         """Every planned slot that is not as wanted."""
@@ -239,14 +220,16 @@ class _Maker:
 
     def _replace_one(self, slot: WantedSlot, spare: WantedSlot) -> list[Group]:
         view, other = self._view(slot), self._view(spare)
-        leave = [self._gone(spare)] if other.present else []
-        if self._is_wanted(slot, view):
-            enable = [] if self._takes_calls(view) else [self._enabled(slot)]
-            return [*enable, *self._soaked(slot), *leave]
-        if not self._serves(view):
-            # Nobody is drained here: either the spare has the calls, or nobody has.
-            return [self._started(slot, spare if self._serves(other) else None), *leave]
-        stale = [self._gone(spare)] if other.present and not self._is_wanted(spare, other) else []
+        leave = [self._gone(spare)] if other.present or other.saved else []
+        if self._is_settled(slot, view):
+            return leave
+        if not view.running or self._is_wanted(slot, view):
+            return [*self._brought_up(slot, view), *leave]
+        if other.serves and not view.ready and not self._is_wanted(spare, other):
+            # The spare of an earlier rollout is the one that has the calls: it stays until the slot is back.
+            stays = [] if other.enabled == self._everywhere else [self._enabled(spare)]
+            return [*stays, self._swapped(slot, view), *leave]
+        stale = other.present and not self._is_wanted(spare, other)
         surge = Group(
             f"{spare.unit} joins",
             spare.host,
@@ -255,30 +238,26 @@ class _Maker:
             undo_before=tuple(self._drain(spare, last=True, hosts=self._elsewhere(spare))),
             undo_units=(spare.unit,),
         )
-        swap = replace(
-            self._swapped(slot),
-            slots=(slot, spare),
-            undo_steps=(*self._enable(slot, self._elsewhere(slot)), *self._leave(spare)),
-        )
-        return [*stale, surge, swap, self._gone(spare)]
+        swap = self._swapped(slot, view)
+        swap = replace(swap, slots=(slot, spare), undo_steps=(*swap.undo_steps, *self._leave(spare)))
+        return [*([self._gone(spare, last=not other.serves)] if stale else []), surge, swap, self._gone(spare)]
 
     def _replace_many(self, service: WantedService) -> list[Group]:
-        added = {slot.unit for slot in self._added(service)}
-        planned = [slot for slot in service.planned if slot.unit not in added]
-        views = {slot.unit: self._view(slot) for slot in planned}
-        due = [slot for slot in planned if not self._is_wanted(slot, views[slot.unit])]
-        idle = [slot for slot in due if not self._serves(views[slot.unit])]
-        out = [slot for slot in planned if slot not in due and not self._takes_calls(views[slot.unit])]
-        return [
-            *(self._enabled(slot) for slot in out),
-            *(group for slot in planned if slot not in due for group in self._soaked(slot)),
-            *(self._started(slot, None) for slot in idle),
-            *(self._swapped(slot) for slot in due if slot not in idle),
-        ]
+        views = {slot: self._view(slot) for slot in service.planned}
+        due = [slot for slot, view in views.items() if not self._is_settled(slot, view)]
+        # One that is not ready goes first: the others do without it already.
+        due.sort(key=lambda slot: views[slot].ready)
+        return [group for slot in due for group in self._brought_up(slot, views[slot])]
 
-    def _swapped(self, slot: WantedSlot) -> Group:
+    def _brought_up(self, slot: WantedSlot, view: SlotView) -> list[Group]:
+        if self._is_wanted(slot, view):
+            return self._confirmed(slot, view)
+        return [self._swapped(slot, view) if view.running else self._started(slot, others=False)]
+
+    def _swapped(self, slot: WantedSlot, view: SlotView) -> Group:
+        """Drained, stopped and started anew; one that is not ready has no calls that others would have to take."""
         steps = (
-            *self._drain(slot),
+            *self._drain(slot, last=not view.ready),
             self._stop(slot),
             self._start(slot),
             *self._enable(slot),
@@ -287,61 +266,60 @@ class _Maker:
         undo = tuple(self._enable(slot, self._elsewhere(slot)))
         return Group(f"{slot.unit} is replaced", slot.host, steps, (slot,), undo_units=(slot.unit,), undo_steps=undo)
 
-    def _started(self, slot: WantedSlot, serving: WantedSlot | None) -> Group:
+    def _started(self, slot: WantedSlot, *, others: bool) -> Group:
         """A slot that takes no calls is brought up; with nobody else serving, calls come before the soak."""
         start, soak, enable = self._start(slot), self._soak(slot), self._enable(slot)
-        steps = (start, soak, *enable) if serving else (start, *enable, soak)
-        undo = tuple(self._enable(slot, self._elsewhere(slot)))
-        return Group(f"{slot.unit} is started", slot.host, steps, (slot,), undo_units=(slot.unit,), undo_steps=undo)
+        group = Group(
+            f"{slot.unit} is started",
+            slot.host,
+            (start, soak, *enable) if others else (start, *enable, soak),
+            (slot,),
+            undo_units=(slot.unit,),
+        )
+        if self._view(slot).present:
+            return replace(group, undo_steps=tuple(self._enable(slot, self._elsewhere(slot))))
+        return replace(group, undo_before=tuple(self._drain(slot, last=True, hosts=self._elsewhere(slot))))
 
     def _enabled(self, slot: WantedSlot) -> Group:
         return Group(f"{slot.unit} takes calls", slot.host, tuple(self._enable(slot)), (slot,))
 
-    def _soaked(self, slot: WantedSlot) -> list[Group]:
-        """A run that was cut before the soak left what the slot was before; going back later would go too far."""
-        if not self._view(slot).saved:
-            return []
-        return [Group(f"{slot.unit} soaks", slot.host, (self._soak(slot),), (slot,), undo_units=(slot.unit,))]
+    def _confirmed(self, slot: WantedSlot, view: SlotView) -> list[Group]:
+        """What a slot that runs as planned lacks after a run that was cut off: calls, and its soak.
 
-    def _gone(self, slot: WantedSlot) -> Group:
-        return Group(f"{slot.unit} leaves", slot.host, tuple(self._leave(slot)), (slot,))
-
-    def _added(self, service: WantedService) -> list[WantedSlot]:
-        """Planned slots that the edge does not send calls to and that have never run as planned.
-
-        A slot that was a spare until now counts: HAProxy has it in maintenance.
+        Without the soak, what it was before would still be kept, and going back later would go too far.
         """
-        if service.spare is not None and len(service.planned) == 1:
-            return []
+        soak = Group(f"{slot.unit} soaks", slot.host, (self._soak(slot),), (slot,), undo_units=(slot.unit,))
         return [
-            slot
-            for slot in service.planned
-            if not (view := self._view(slot)).enabled and not (view.recorded and view.known) and not view.running
+            *([] if view.enabled == self._everywhere else [self._enabled(slot)]),
+            *([soak] if view.saved else []),
         ]
 
-    def _now(self, slot: WantedSlot, view: SlotView) -> None:
-        self._changed[slot.host, slot.unit] = view
+    def _gone(self, slot: WantedSlot, *, last: bool = False, title: str = "") -> Group:
+        return Group(title or f"{slot.unit} leaves", slot.host, tuple(self._leave(slot, last=last)), (slot,))
+
+    def _added(self, service: WantedService) -> list[WantedSlot]:
+        """Planned slots that take no calls and that not every edge can be told to use before its configuration is."""
+        views = {slot: self._view(slot) for slot in service.planned}
+        return [slot for slot, view in views.items() if not view.enabled and view.known != self._everywhere]
+
+    def _others_serve(self, service: WantedService, slot: WantedSlot) -> bool:
+        every = [*service.planned, *service.leaving, *([service.spare] if service.spare else [])]
+        return any(self._view(each).serves for each in every if each != slot)
 
     def _view(self, slot: WantedSlot) -> SlotView:
-        if (slot.host, slot.unit) in self._changed:
-            return self._changed[slot.host, slot.unit]
         return self._observed.slot(slot.host, slot.unit, slot.server)
 
     def _is_wanted(self, slot: WantedSlot, view: SlotView) -> bool:
         return view.running and view.ready and view.recorded == slot.fingerprint
 
-    def _takes_calls(self, view: SlotView) -> bool:
-        return view.enabled >= view.known and bool(view.enabled or not self._edges)
-
-    def _serves(self, view: SlotView) -> bool:
-        return view.running and bool(view.enabled) and view.enabled == view.known
+    def _is_settled(self, slot: WantedSlot, view: SlotView) -> bool:
+        """It is as wanted and takes calls, or is by now."""
+        return slot in self._settled or (self._is_wanted(slot, view) and view.enabled == self._everywhere)
 
     def _elsewhere(self, slot: WantedSlot) -> tuple[str, ...]:
         return tuple(host for host in self._edges if host != slot.host)
 
-    def _leave(self, slot: WantedSlot) -> list[Step]:
-        # Whether others take its calls was seen when they were enabled; one that never took calls need not wait.
-        last = not self._view(slot).enabled and not slot.fingerprint
+    def _leave(self, slot: WantedSlot, *, last: bool = False) -> list[Step]:
         return [*self._drain(slot, last=last), self._stop(slot), *self._remove(slot)]
 
     def _drain(self, slot: WantedSlot, *, last: bool = False, hosts: Iterable[str] | None = None) -> list[Step]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, has_role, hosts_with_role
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import SLOTS
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import Driver, has_slots
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.possible import possible_slots
 
 
 def slot_paths(plan: Plan, host: str) -> list[str]:
@@ -13,13 +13,8 @@ def slot_paths(plan: Plan, host: str) -> list[str]:
         return []
     driver = Driver(plan)
     paths: set[str] = set()
-    if has_role(plan, host, "app"):
-        by_service = {slot["service"]: slot for slot in plan["instances"]}
-        for service, known in by_service.items():
-            stem = known["unit"].removesuffix(known["slot"])
-            for letter in SLOTS:
-                slot = known | {"host": host, "slot": letter, "id": f"{service}@{letter}", "unit": stem + letter}
-                paths |= {file.path for file in driver.slot(slot).files}
+    for slot in possible_slots(plan, host):
+        paths |= {file.path for file in driver.slot(slot).files}
     if hosts_with_role(plan, "app")[0] == host:
         paths |= {file.path for file in driver.migration().files}
     if has_role(plan, host, "edge"):

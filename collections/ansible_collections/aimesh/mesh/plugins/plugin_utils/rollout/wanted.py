@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Rollout, Slot
@@ -26,6 +26,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import
     WantedSlot,
     dependency_order,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.possible import possible_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice
 
 Slices = Callable[[str], Slice]
@@ -43,19 +44,36 @@ def wanted_slot(plan: Plan, driver: Driver, slices: Slices, instance: Mapping[st
     return _slot(plan, instance, slot.unit.name, slot_fingerprint(slices(instance["host"]), slot))
 
 
-def leaving_slots(plan: Plan, applied: Mapping[str, Any] | None) -> list[WantedSlot]:
-    """Slots of the applied plan that the wanted one does not have, on hosts that it still has."""
+def leaving_slots(
+    plan: Plan, applied: Mapping[str, Any] | None, found: Collection[tuple[str, str]] = ()
+) -> list[WantedSlot]:
+    """Slots of the applied plan that the wanted one does not have, on hosts that it still has.
+
+    `found`: host and unit of what is there; of these, a slot that a run which was cut off has added goes as well.
+    """
     known = {(slot["host"], slot["unit"]) for slot in all_slots(plan)}
     gone = [slot for slot in all_slots(applied or {}) if (slot["host"], slot["unit"]) not in known]
+    known |= {(slot["host"], slot["unit"]) for slot in gone}
+    possible = [slot for host in plan["hosts"] for slot in possible_slots(plan, host)] if found else []
+    gone += [slot for slot in possible if (place := (slot["host"], slot["unit"])) in found and place not in known]
     return [_slot(plan, slot, slot["unit"], "") for slot in gone if slot["host"] in plan["hosts"]]
 
 
 def wanted_rollout(
-    plan: Plan, applied: Mapping[str, Any] | None, slices: Slices, *, releases: bool, backup: bool
+    plan: Plan,
+    applied: Mapping[str, Any] | None,
+    slices: Slices,
+    *,
+    releases: bool,
+    backup: bool,
+    found: Collection[tuple[str, str]] = (),
 ) -> Wanted:
-    """Everything that the planner needs of the plan. `releases`: whether the release may change (not so for scale)."""
+    """Everything that the planner needs of the plan. `releases`: whether the release may change (not so for scale).
+
+    `found`: host and unit of what is there.
+    """
     driver = Driver(plan)
-    leaving = leaving_slots(plan, applied)
+    leaving = leaving_slots(plan, applied, found)
     services = tuple(_service(plan, driver, slices, name, leaving) for name in dependency_order(plan["services"]))
     return Wanted(
         release=plan["release"]["id"],
