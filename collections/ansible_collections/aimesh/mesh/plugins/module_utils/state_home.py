@@ -95,7 +95,15 @@ def pending_commit(state_dir: str, plan: dict[str, Any]) -> tuple[dict[str, Any]
     history = read_history(state_dir)
     last = history[-1] if history else {}
     recorded = last.get("release") == plan["release"]["id"] and last.get("digest") == plan["digest"]
-    return before, before != plan or not recorded
+    return before, before != with_wishes_of(before, plan) or not recorded
+
+
+def with_wishes_of(before: dict[str, Any] | None, plan: dict[str, Any]) -> dict[str, Any]:
+    """`plan` with the wishes of the applied plan, when it is the same mesh: that nobody wishes a second time for what
+    an update or a scale has brought changes nothing, and the record goes on saying that it was wished for."""
+    if before is None or before.get("digest") != plan["digest"] or "wishes" not in before:
+        return plan
+    return plan | {"wishes": before["wishes"]}
 
 
 def commit(state_dir: str, plan: dict[str, Any], author: Author, traffic: dict[str, Any] | None = None) -> None:
@@ -103,5 +111,7 @@ def commit(state_dir: str, plan: dict[str, Any], author: Author, traffic: dict[s
     history = next_history(read_history(state_dir), plan, author, time.time(), traffic)
     if history is not None:
         write_json(history_path(state_dir), {"schema": HISTORY_SCHEMA, "releases": history})
-    if read_applied(state_dir) != plan:
-        write_json(plan_path(state_dir), plan)
+    before = read_applied(state_dir)
+    recorded = with_wishes_of(before, plan)
+    if before != recorded:
+        write_json(plan_path(state_dir), recorded)
