@@ -170,3 +170,16 @@ def test_the_history_keeps_release_scale_and_what_the_load_saw(run_module: RunMo
     (entry,) = run_module("state", verb="read", state_dir=state_dir)["history"]
     assert (entry["traffic"], entry["scale"], entry["verb"]) == (load, {}, "update")
     assert entry["document"]["schema"] == PLAN["release"]["schema"]
+
+
+def test_a_wish_stays_on_record_while_the_mesh_is_the_same(run_module: RunModule, state_dir: str) -> None:
+    """The deploy after an update has nothing to record, and a rollback goes on being known as meant."""
+    wished = {**PLAN, "wishes": {**PLAN["wishes"], "target_version": "1.0.0"}}
+    other = {**released("sha256:2"), "wishes": PLAN["wishes"]}
+    changed = [
+        run_module("state", verb="commit", state_dir=state_dir, plan=plan, **ME)["changed"]
+        for plan in (wished, PLAN, other)
+    ]
+    assert changed == [True, False, True]
+    applied = run_module("state", verb="read", state_dir=state_dir, **ME)["applied"]
+    assert applied["wishes"]["target_version"] is None

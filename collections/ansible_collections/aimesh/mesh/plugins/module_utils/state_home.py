@@ -99,8 +99,11 @@ def pending_commit(state_dir: str, plan: dict[str, Any]) -> tuple[dict[str, Any]
 
 
 def with_wishes_of(before: dict[str, Any] | None, plan: dict[str, Any]) -> dict[str, Any]:
-    """`plan` with the wishes of the applied plan, when it is the same mesh: that nobody wishes a second time for what
-    an update or a scale has brought changes nothing, and the record goes on saying that it was wished for."""
+    """`plan` with the wishes of the applied plan, when it is the same mesh.
+
+    That nobody wishes a second time for what an update or a scale has brought changes nothing, and the record goes on
+    saying that it was wished for.
+    """
     if before is None or before.get("digest") != plan["digest"] or "wishes" not in before:
         return plan
     return plan | {"wishes": before["wishes"]}
