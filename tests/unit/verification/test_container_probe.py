@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations import container_processes
@@ -13,15 +14,15 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.observations.container
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.containers_probe import published, seconds
 
-STATUS = "Name:\tmesh\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+STATUS = "Name:\tmesh\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nCapEff:\t{caps}\nNoNewPrivs:\t1\nSeccomp:\t{seccomp}\n"
 FIRST = "9:pids:/docker/c1\n4:memory:/docker/c1\n0::/\n"
 SECOND = "0::/system.slice/docker-c1.scope\n"
 
 
-def process(proc: Path, pid: int, *, uid: int = 10001, caps: str = "0", cgroup: str = FIRST) -> None:
+def process(proc: Path, pid: int, *, uid: int = 10001, caps: str = "0", seccomp: int = 2, cgroup: str = FIRST) -> None:
     folder = proc / str(pid)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "status").write_text(STATUS.format(uid=uid, caps=caps))
+    (folder / "status").write_text(STATUS.format(uid=uid, caps=caps, seccomp=seccomp))
     (folder / "cgroup").write_text(cgroup)
 
 
@@ -56,19 +57,25 @@ def test_a_container_that_ended_meanwhile_is_told_as_gone(tmp_path: Path) -> Non
     assert look_at(7, str(tmp_path)) is None
 
 
-def test_a_process_that_gives_its_rights_away_at_once_counts_as_one_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("begins", [{"uid": 0, "caps": "a82c35fb"}, {"seccomp": 0}])
+def test_a_process_that_is_bounded_in_a_moment_counts_as_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: dict[str, Any]
 ) -> None:
-    process(tmp_path, 7, uid=0, caps="a82c35fb")
+    process(tmp_path, 7, **begins)
     monkeypatch.setattr(container_processes.time, "sleep", lambda _: process(tmp_path, 7))
-    assert [(each["uid"], each["capabilities"]) for each in settled([7], str(tmp_path))] == [(10001, "0")]
+    seen = [(each["uid"], each["capabilities"], each["seccomp"]) for each in settled([7], str(tmp_path))]
+    assert seen == [(10001, "0", True)]
 
 
-def test_a_process_that_keeps_its_rights_is_told_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stays", [{"uid": 0, "caps": "a82c35fb"}, {"seccomp": 0}])
+def test_a_process_that_keeps_its_rights_is_told_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stays: dict[str, Any]
+) -> None:
     """Negative control."""
-    process(tmp_path, 7, uid=0, caps="a82c35fb")
+    process(tmp_path, 7, **stays)
     monkeypatch.setattr(container_processes, "PAUSE_S", 0.0)
-    assert [(each["uid"], each["capabilities"]) for each in settled([7], str(tmp_path))] == [(0, "a82c35fb")]
+    seen = [(each["uid"], each["capabilities"], each["seccomp"]) for each in settled([7], str(tmp_path))]
+    assert seen == [(stays.get("uid", 10001), stays.get("caps", "0"), stays.get("seccomp") != 0)]
 
 
 def test_controllers_that_share_a_hierarchy_share_the_path() -> None:

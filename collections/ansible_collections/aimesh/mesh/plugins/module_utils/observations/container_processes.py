@@ -40,14 +40,21 @@ def look_at(pid: int, proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> d
 def settled(members: list[int], proc: str = "/proc") -> list[dict[str, Any]]:
     """Rights of the processes that have them for longer than a moment.
 
-    A health check enters the container as root and gives its rights away just before its program starts.
+    A health check enters the container as root, gives its rights away, and gets the system call filter last of all,
+    just before its program starts.
     """
     for left in reversed(range(LOOKS)):
         found = [each for each in (rights(member, proc) for member in members) if each is not None]
-        if not left or not any(each["uid"] == 0 or int(each["capabilities"], 16) for each in found):
+        if not left or all(bounded(each) for each in found):
             return found
         time.sleep(PAUSE_S)
     return []
+
+
+def bounded(process: dict[str, Any]) -> bool:
+    """Whether a process, as `rights` describes it, has no right, no way to gain one, and a system call filter."""
+    powerless = process["uid"] != 0 and not int(process["capabilities"], 16)
+    return powerless and process["no_new_privileges"] and process["seccomp"]
 
 
 def rights(pid: int, proc: str = "/proc") -> dict[str, Any] | None:
