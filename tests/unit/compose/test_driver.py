@@ -7,11 +7,15 @@ import re
 from typing import Any
 
 import yaml
+from ansible_collections.aimesh.mesh.plugins.action.removal import backup_points
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import render, render_migration, rollout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, instances_of, spares_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.slot_paths import slot_paths
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice
+
+from tests.unit.plan.sites import ROOT
 
 from .conftest import FOLDER, fingerprints, project, rendered, secret_value, slot_project
 
@@ -212,3 +216,8 @@ def test_only_the_first_app_host_migrates(two_hosts: Plan) -> None:
     two_hosts["hosts"]["node3"] = {**two_hosts["hosts"]["node1"], "address": "192.0.2.13", "roles": ["app"]}
     assert "aimesh-migrate" not in [each.name for each in render(two_hosts, "node3").units]
     assert CREDENTIALS + "db_owner_password" not in rendered(two_hosts, "node3")
+
+
+def test_what_rollouts_dump_is_a_backup_to_a_removal(plan: Plan) -> None:
+    part = Slice(plan, "vm1", None, ROOT, check_mode=False, resolve=None)
+    assert backup_points(part) == [rollout(plan).backup_dir] == ["/var/lib/aimesh/backup-points"]

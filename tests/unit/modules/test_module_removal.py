@@ -159,6 +159,20 @@ def test_a_deploy_after_it_adopts_the_data_and_a_confirmed_removal_then_takes_it
     assert not host.exists(), "a removal of nothing left its own state directory behind"
 
 
+def test_what_a_rollout_left_unfinished_does_not_outlive_the_mesh_and_its_dump_is_a_backup(host: Path) -> None:
+    points = host / "state/backup-points"
+    for path in (host / "state/rollout.json", host / "state/slots/aimesh-registry@a/saved.json", points / "a.dump"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    done = run_module("removal", arguments(host, backups=[str(points)]))
+    assert {"kind": "backup", "name": str(points)}.items() <= next(
+        item for item in done["kept"] if item["kind"] == "backup"
+    ).items()
+    assert tree(host / "state") == ["backup-points", "backup-points/a.dump", "files.json", "host.lock", "secrets.json"]
+    run_module("removal", arguments(host, backups=[str(points)], **CONFIRMED))
+    assert not host.exists()
+
+
 def test_confirmed_data_goes_without_the_secret_store(host: Path) -> None:
     done = run_module("removal", arguments(host, remove_data="acme"))
     assert [item["kind"] for item in done["kept"]] == ["secrets", "state"]

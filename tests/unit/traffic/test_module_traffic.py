@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_steps import end_loads
 from ansible_collections.aimesh.mesh.plugins.module_utils.traffic.background import LoadFiles, wait_for
 from fake_mesh import NEW, FakeMesh
 from module_runner import run_module
@@ -179,3 +180,11 @@ def test_what_cannot_be_done_is_said_in_a_sentence(call: Call, verb: str, more: 
     failed = call(verb, **more)
     assert failed["failed"]
     assert says in failed["msg"]
+
+
+def test_no_load_outlives_the_removal_of_the_mesh(call: Call, tmp_path: Path, files: LoadFiles) -> None:
+    end_loads(str(tmp_path))
+    call("start")
+    end_loads(str(tmp_path))
+    assert wait_for(lambda: not files.running(), 5)
+    end_loads(str(tmp_path))

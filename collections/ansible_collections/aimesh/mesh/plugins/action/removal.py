@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, driver_of
 
 
 class ActionModule(SliceAction):
@@ -25,6 +25,7 @@ class ActionModule(SliceAction):
             "systemd": state.supervisor == "systemd",
             "project": state.project.name if state.project is not None else "",
             "releases": paths["releases"],
+            "backups": backup_points(part),
             "volatile": [paths["logs"], paths["run"]],
             "secret_store": f"{paths['state']}/secrets.json" if "file" in stores else "",
         }
@@ -37,3 +38,9 @@ class ActionModule(SliceAction):
         """What the operator typed: the task's argument, else the variable mesh_<name>."""
         given = self._task.args.get(name)
         return str(given) if given else self._variable(f"mesh_{name}")
+
+
+def backup_points(part: Slice) -> list[str]:
+    """Where the platform's rollouts leave dumps of the database."""
+    driver = driver_of(part.plan)
+    return [driver.rollout(part.plan).backup_dir] if hasattr(driver, "rollout") else []

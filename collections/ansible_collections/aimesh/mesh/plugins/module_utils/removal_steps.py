@@ -7,7 +7,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ansible_collections.aimesh.mesh.plugins.module_utils import apt, lease, removal_docker, state_home
+from ansible_collections.aimesh.mesh.plugins.module_utils import (
+    apt,
+    lease,
+    removal_docker,
+    rollout_record,
+    slot_files,
+    state_home,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest, save_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.no_autostart import restore_policy
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
@@ -22,7 +29,9 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Re
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 STOP_TIMEOUT_S = 300.0
-GONE_WITH_THE_MESH = (state_home.PLAN_NAME, lease.NAME)
+GONE_WITH_THE_MESH = (state_home.PLAN_NAME, lease.NAME, rollout_record.NAME)
+FOLDERS_GONE_WITH_THE_MESH = ("units", slot_files.FOLDER)
+"""What a slot was before a rollout must not come back into a mesh that is deployed anew."""
 
 
 class Remover:
@@ -39,6 +48,7 @@ class Remover:
     def remove(self, removal: Removal, *, purge: bool) -> None:
         """Take away what goes. Raises HostChangeError, OSError."""
         units = removal.names("unit")
+        end_loads(self._places.state)
         self._stop(units)
         removal_docker.remove(
             removal.names("container"), removal.names("network"), removal.names("image"), self._places.state
@@ -96,7 +106,8 @@ class Remover:
         state = Path(self._places.state)
         for name in GONE_WITH_THE_MESH:
             (state / name).unlink(missing_ok=True)
-        remove_tree(str(state / "units"))
+        for name in FOLDERS_GONE_WITH_THE_MESH:
+            remove_tree(str(state / name))
         now = accounts()
         self._manifest.files = {}
         self._manifest.directories = {
@@ -109,6 +120,16 @@ class Remover:
             self._packages.users = [name for name in self._packages.users if name in now["users"]]
             self._packages.groups = [name for name in self._packages.groups if name in now["groups"]]
             save_packages(self._places.state, self._packages)
+
+
+def end_loads(state: str) -> None:
+    """The load of a rollout whose run has died would go on for a while, and nobody is left to ask it for its proof."""
+    if not any(Path(state).glob("rollouts/*.load")):
+        return
+    # Imported where it is used: few removals find one.
+    from ansible_collections.aimesh.mesh.plugins.module_utils.traffic.background import kill_all
+
+    kill_all(state)
 
 
 def drop_cluster(cluster: DebianCluster) -> None:
