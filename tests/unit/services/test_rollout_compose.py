@@ -26,8 +26,8 @@ class FakeProject(Project):
     def show(self, names: Iterable[str]) -> dict[str, ContainerState]:
         return dict.fromkeys(names, self.state)
 
-    def up(self, units: Sequence[ComposeUnit], *, recreate: bool = False, start: bool = True) -> str:
-        self.asked.append(("up", [unit.service for unit in units], list(units[0].files), recreate, start))
+    def up(self, units: Sequence[ComposeUnit], *, recreate: bool = False) -> str:
+        self.asked.append(("up", [unit.service for unit in units], list(units[0].files), recreate))
         return self.problem
 
     def stop(self, names: Sequence[str], stop_s: float | None = None) -> None:
@@ -45,7 +45,7 @@ def slots(project: Project) -> ComposeSlots:
 def test_a_slot_is_made_anew_from_its_own_files_alone() -> None:
     project = FakeProject(UP)
     slots(project).start(NAME)
-    assert project.asked == [("up", ["registry-b"], FILES, True, True)]
+    assert project.asked == [("up", ["registry-b"], FILES, True)]
 
 
 def test_a_slot_that_compose_cannot_make_is_one_sentence() -> None:

@@ -142,7 +142,7 @@ class Project:
         form = ["--all", "--filter", f"label={PROJECT_LABEL}={self._name}", "--format", "{{.Names}}"]
         return sorted(docker("ps", *form).split())
 
-    def up(self, units: Sequence[ComposeUnit], *, recreate: bool = False, start: bool = True) -> str:
+    def up(self, units: Sequence[ComposeUnit], *, recreate: bool = False) -> str:
         """Make and start containers together; what Compose complained of, or nothing. Their state says the rest."""
         if not units:
             return ""
@@ -151,7 +151,7 @@ class Project:
         # Each container is started by its own files; those of the others must not count, however they are just now.
         arguments += [part for path in files for part in ("--file", path)]
         arguments += ["--env-file", "/dev/null", "--profile", "job", "up", "--no-deps", "--no-build", "--quiet-pull"]
-        arguments += ["--detach" if start else "--no-start"] + (["--force-recreate"] if recreate else [])
+        arguments += ["--detach", *(["--force-recreate"] if recreate else [])]
         done = run_docker(
             [*arguments, *(unit.service for unit in units)],
             timeout_s=UP_TIMEOUT_S,

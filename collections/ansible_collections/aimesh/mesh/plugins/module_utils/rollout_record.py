@@ -21,6 +21,8 @@ PROOF = ".traffic.json"
 KEEP = 20
 HEADER = ("id", "verb", "operator", "from", "to", "digest")
 """What names a rollout: run id, verb, who, release ids before and after, digest of the wanted plan."""
+HEADER_OPTIONS = {name: {"type": "str", "default": ""} for name in HEADER}
+"""The same as options of a module."""
 
 Record = dict[str, Any]
 

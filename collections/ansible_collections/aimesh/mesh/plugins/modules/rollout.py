@@ -241,7 +241,6 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.slot_spec import GateE
 from ansible_collections.aimesh.mesh.plugins.module_utils.slot_steps import Steps
 from ansible_collections.aimesh.mesh.plugins.module_utils.slot_undo import undo as undo_slot
 
-HEADER_OPTIONS = {name: {"type": "str", "default": ""} for name in rollout_record.HEADER}
 SLOT_OPTIONS = {
     "name": {"type": "str", "required": True},
     "instance": {"type": "str", "default": ""},
@@ -379,7 +378,7 @@ def main() -> None:
             "supervisor": {"type": "str", "default": "systemd", "choices": ["systemd", "compose"]},
             "haproxy_socket": {"type": "str", "default": ""},
             "haproxy_config": {"type": "str", "default": ""},
-            "rollout": {"type": "dict", "default": {}, "options": HEADER_OPTIONS},
+            "rollout": {"type": "dict", "default": {}, "options": rollout_record.HEADER_OPTIONS},
             "record_here": {"type": "bool", "default": False},
             "host": {"type": "str", "default": ""},
             "backup_command": {"type": "list", "elements": "str", "default": []},

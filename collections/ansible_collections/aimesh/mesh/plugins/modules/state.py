@@ -325,7 +325,6 @@ VERBS = {
     "rollout_steps": rollout_steps,
     "rollout_end": rollout_end,
 }
-HEADER_OPTIONS = {name: {"type": "str", "default": ""} for name in rollout_record.HEADER}
 
 
 def main() -> None:
@@ -338,7 +337,7 @@ def main() -> None:
             "state_host": {"type": "bool", "default": False},
             "plan": {"type": "dict"},
             "traffic": {"type": "dict", "default": {}},
-            "header": {"type": "dict", "default": {}, "options": HEADER_OPTIONS},
+            "header": {"type": "dict", "default": {}, "options": rollout_record.HEADER_OPTIONS},
             "steps": {"type": "list", "elements": "dict", "default": []},
             "status": {"type": "str", "default": "done", "choices": ["done", "failed", "interrupted"]},
             "message": {"type": "str", "default": ""},

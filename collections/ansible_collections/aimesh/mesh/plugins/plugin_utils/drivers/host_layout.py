@@ -34,3 +34,8 @@ def common_directories(plan: Plan) -> tuple[Directory, ...]:
 def reachable(bind: str) -> str:
     """The address by which the host itself reaches a listener."""
     return LOOPBACK if bind == ANY_ADDRESS else bind
+
+
+def backup_points(plan: Plan) -> str:
+    """Folder of the dumps that updates make first; on the data host."""
+    return f"{plan['mesh']['paths']['state']}/backup-points"

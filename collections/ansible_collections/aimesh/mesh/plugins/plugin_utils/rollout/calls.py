@@ -18,6 +18,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import rende
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import Driver
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.possible import possible_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceError
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import container_args
 
 Options = dict[str, Any]
 
@@ -89,7 +90,7 @@ def _slot(part: Slice, plan: Plan, slot: Slot) -> Options:
         "ready": asdict(slot.unit.ready) if slot.unit.ready is not None else None,
         "stop_s": slot.stop_s,
         "oneshot": slot.unit.oneshot,
-        "container": asdict(slot.unit.container) if slot.unit.container is not None else None,
+        "container": container_args(slot.unit.container),
     }
 
 
@@ -103,5 +104,5 @@ def _haproxy(part: Slice, platform: Rollout) -> Options:
         "fingerprint": part.unit_fingerprints()[unit.name],
         "files": [file.as_module_args() for file in part.rendered(files)],
         "reload": True,
-        "container": asdict(unit.container) if unit.container is not None else None,
+        "container": container_args(unit.container),
     }

@@ -15,7 +15,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout
     project,
     unit_name,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import common_directories
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import backup_points, common_directories
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, File, HostState, Rollout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
@@ -62,7 +62,7 @@ def rollout(plan: Plan) -> Rollout:
         haproxy_unit=unit_name(edge.NAME),
         haproxy_config=edge.config_path(plan),
         backup_command=data.backup_command(plan),
-        backup_dir=f"{plan['mesh']['paths']['state']}/backup-points",
+        backup_dir=backup_points(plan),
     )
 
 

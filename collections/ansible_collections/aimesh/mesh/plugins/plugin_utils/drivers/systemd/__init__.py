@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import common_directories
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import backup_points, common_directories
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import app, cache, data, edge
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd.layout import PRESET, preset
@@ -45,5 +45,5 @@ def rollout(plan: Plan) -> Rollout:
         haproxy_unit=edge.UNIT,
         haproxy_config=edge.config_path(plan),
         backup_command=data.backup_command(plan),
-        backup_dir=f"{plan['mesh']['paths']['state']}/backup-points",
+        backup_dir=backup_points(plan),
     )
