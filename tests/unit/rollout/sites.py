@@ -18,7 +18,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.wanted import leaving_slots
 
-from tests.unit.rollout.simulator import HAPROXY, MIGRATION_UNIT, Mesh, Place, Unit
+from .simulator import HAPROXY, MIGRATION_UNIT, Mesh, Place, Unit
 
 SERVICES = ("registry", "gateway")
 

@@ -56,3 +56,21 @@ def test_a_mesh_that_was_never_deployed_and_one_of_another_name_are_refused() ->
 def test_a_scale_changes_no_version() -> None:
     (sentence,) = refusals(plan(), plan(**NEXT), "scale")
     assert "scale changes no version" in sentence
+
+
+def test_a_host_whose_name_has_dots_is_compared_like_any_other() -> None:
+    applied, wanted = plan(), plan(**NEXT)
+    for each in (applied, wanted):
+        each["hosts"] = {"vm1.example.com": copy.deepcopy(SMALL["hosts"]["vm1"])}
+    assert refusals(applied, wanted, "update") == []
+    wanted["hosts"]["vm1.example.com"]["address"] = "192.0.2.99"
+    (sentence,) = refusals(applied, wanted, "update")
+    assert sentence.startswith("The inventory changes hosts.vm1.example.com.address, which needs a restart")
+
+
+def test_what_an_older_plan_did_not_have_yet_is_no_change() -> None:
+    applied, wanted = plan(), plan(**NEXT)
+    applied["hosts"]["vm1"].pop("os")
+    applied.pop("spares")
+    applied["release"].pop("schema")
+    assert refusals(applied, wanted, "update") == []

@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import Group, plan_groups
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.steps import check_steps
 
-from tests.unit.rollout.simulator import GateFailedError, Mesh
-from tests.unit.rollout.sites import Target, aim, applied_mesh, shortcomings, wanted
+from .simulator import GateFailedError, Mesh
+from .sites import Target, aim, applied_mesh, shortcomings, wanted
 
 TOPOLOGIES = {
     "one host": Target(),

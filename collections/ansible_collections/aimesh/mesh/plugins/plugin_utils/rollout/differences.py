@@ -52,11 +52,14 @@ def _outage(section: str, before: Any, after: Any) -> str:
 
 
 def _is_new(path: str, before: Any) -> bool:
-    value = before
-    for key in path.split(".")[1:]:
-        if not isinstance(value, Mapping) or key not in value:
+    value, rest = before, path.partition(".")[2]
+    while rest:
+        # A host's name may have dots of its own.
+        keys = [key for key in value if rest == key or rest.startswith(f"{key}.")] if isinstance(value, Mapping) else []
+        if not keys:
             return True
-        value = value[key]
+        key = max(keys, key=len)
+        value, rest = value[key], rest[len(key) + 1 :]
     return False
 
 
