@@ -42,6 +42,12 @@ class Foreign:
         vm.run("cd /srv/neighbour && docker compose up --detach --quiet-pull 2>&1")
         return cls(vm, cls._seen(vm))
 
+    def as_of_now(self) -> Foreign:
+        """The same things, as they are since the test itself restarted the machine."""
+        now = self._seen(self.vm)
+        assert _names(now) == _names(self.before)
+        return Foreign(self.vm, now)
+
     def is_untouched(self) -> bool:
         return self._seen(self.vm) == self.before
 
@@ -53,6 +59,10 @@ class Foreign:
             " docker volume inspect --format '{{.Name}} {{.CreatedAt}}' neighbour_keep;"
             " docker image ls --quiet --no-trunc --filter reference='neighbour/*'"
         )
+
+
+def _names(seen: str) -> list[str]:
+    return [line.split()[0] for line in seen.splitlines()]
 
 
 def left_of_the_mesh(vm: Vm) -> list[str]:
