@@ -12,8 +12,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import Liste
 from ansible_collections.aimesh.mesh.plugins.module_utils.proc import as_owner_of
 
 _SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-LOOKS, PAUSE_S = 12, 0.3
-"""On a busy host a health check takes two seconds from its entry into the container to its program."""
+LOOKS, PAUSE_S = 4, 0.15
 _UNLIMITED = 1 << 60
 """The kernel writes a limit that is none as a number of this order (version 1), or as `max` (version 2)."""
 
