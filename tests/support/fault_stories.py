@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 import doctored_release as doctored
 import pytest
@@ -80,16 +81,20 @@ def cut(bench: Bench, target: str, action: str, how: signal.Signals) -> None:
     run = bench.begin_update(target, traffic=False)
     try:
         bench.await_step(action, target)
-        bench.kill_module()
+        # The controller stands still meanwhile: it is not to see its call fail and put things right.
+        os.killpg(run.pid, signal.SIGSTOP)
+        killed = bench.kill_module()
     except BaseException:
         os.killpg(run.pid, signal.SIGKILL)
         raise
-    if how is signal.SIGINT:
+    os.killpg(run.pid, how)
+    os.killpg(run.pid, signal.SIGCONT)
+    try:
+        run.communicate(timeout=playbook.BETWEEN_S)
+    except subprocess.TimeoutExpired:
         playbook.interrupt(run)
-    else:
-        os.killpg(run.pid, how)
-        run.communicate(timeout=60)
     assert run.returncode != 0
+    assert "rollout" in killed
 
 
 class InterruptionStories:

@@ -82,7 +82,7 @@ class Bench:
         outcome = self.site.run("playbooks/destroy.yml", *self.shelf.source, *confirmed)
         assert outcome.code == 0, outcome.output[-4000:]
 
-    def await_step(self, action: str, target: str, seconds: float = 180) -> None:
+    def await_step(self, action: str, target: str, seconds: float = 400) -> None:
         """Return as soon as the rollout to `target` has recorded a step with this action."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -92,11 +92,15 @@ class Bench:
             time.sleep(0.05)
         raise AssertionError(f"no step {action} of a rollout to {target} within {seconds:.0f} s")
 
-    def kill_module(self) -> None:
-        """End the module call that changes the state host now, as a host that loses power would."""
-        self.vm.run(
-            "for pid in $(pgrep -f 'AnsiballZ_rollout|ansible.modules.*rollout'); do kill -9 $pid; done", check=False
-        )
+    def kill_module(self) -> str:
+        """End the module call that changes the state host now, as a host that loses power would; returns its name.
+
+        Modules come through a pipe and their processes have no name of their own, but whoever changes a host has its
+        lock. The load generator has none and goes on.
+        """
+        holder = self.state("host.lock")
+        self.vm.run(f"kill -9 {int(holder['pid'])}")
+        return str(holder["holder"])
 
     def under_load(self, act: Callable[[], None], *arguments: str) -> dict[str, Any]:
         """The proof of the load that runs during an update, over something else that `act` does."""
