@@ -60,7 +60,8 @@ class Bench:
         return self.site.run("playbooks/rollback.yml", *self.arguments(**settings), *arguments)
 
     def scale(self, replicas: dict[str, int], *arguments: str, **settings: Any) -> playbook.Outcome:
-        wish = ("-e", json.dumps({"mesh_scale": replicas}))
+        """With an inventory that names what runs: a scale changes no version."""
+        wish = (*self.redeploy_of(self.applied()), "-e", json.dumps({"mesh_scale": replicas}))
         return self.site.run("playbooks/scale.yml", *self.arguments(**settings), *wish, *arguments)
 
     def deploy(self, *arguments: str) -> playbook.Outcome:
