@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,22 @@ def test_a_process_that_keeps_its_rights_is_told_with_them(
     monkeypatch.setattr(container_processes, "PAUSE_S", 0.0)
     seen = [(each["uid"], each["capabilities"], each["seccomp"]) for each in settled([7], str(tmp_path))]
     assert seen == [(stays.get("uid", 10001), stays.get("caps", "0"), stays.get("seccomp") != 0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "told"),
+    [("runc:[2:INIT]", 1.0, False), ("runc:[2:INIT]", 30.0, True), ("sh", 1.0, True)],
+)
+def test_the_engines_program_on_its_way_in_is_no_process_of_the_container_and_soon_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, age: float, told: bool
+) -> None:
+    """With its negative controls: the same name for long, and another name."""
+    process(tmp_path, 7, uid=0, caps="a82c35fb")
+    (tmp_path / "7" / "comm").write_text(f"{name}\n")
+    ticks = int((time.clock_gettime(time.CLOCK_BOOTTIME) - age) * os.sysconf("SC_CLK_TCK"))
+    (tmp_path / "7" / "stat").write_text(f"7 ({name}) S 1 " + "0 " * 17 + f"{ticks} 0 0\n")
+    monkeypatch.setattr(container_processes, "PAUSE_S", 0.0)
+    assert bool(settled([7], str(tmp_path))) is told
 
 
 def test_controllers_that_share_a_hierarchy_share_the_path() -> None:

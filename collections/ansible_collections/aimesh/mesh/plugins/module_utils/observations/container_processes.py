@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.listeners import Listener, parse_tcp
-from ansible_collections.aimesh.mesh.plugins.module_utils.proc import as_owner_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.proc import as_owner_of, stat_of
 
 _SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 LOOKS, PAUSE_S = 4, 0.15
+ENTERING, ENTERS_WITHIN_S = "runc:[", 10.0
+"""What the engine's own program is called in a container before it becomes the one that was asked for, and for how many
+seconds that name is believed: on a busy host it takes seconds."""
 _UNLIMITED = 1 << 60
 """The kernel writes a limit that is none as a number of this order (version 1), or as `max` (version 2)."""
 
@@ -46,9 +49,22 @@ def settled(members: list[int], proc: str = "/proc") -> list[dict[str, Any]]:
     for left in reversed(range(LOOKS)):
         found = [each for each in (rights(member, proc) for member in members) if each is not None]
         if not left or all(bounded(each) for each in found):
-            return found
+            return [each for each in found if bounded(each) or not entering(each["pid"], proc)]
         time.sleep(PAUSE_S)
     return []
+
+
+def entering(pid: int, proc: str = "/proc") -> bool:
+    """Whether a process is the engine's, on its way into the container; one that stays so for long is not."""
+    try:
+        name = Path(proc, str(pid), "comm").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    stat = stat_of(pid, proc)
+    if stat is None:
+        return True
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - stat.start_ticks / os.sysconf("SC_CLK_TCK")
+    return name.startswith(ENTERING) and age < ENTERS_WITHIN_S
 
 
 def bounded(process: dict[str, Any]) -> bool:
