@@ -6,11 +6,15 @@ shown.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 
 from suites import ROOT, SUITES, Outcome, run_suite
+
+sys.path.insert(0, str(ROOT))
+from tests.testbed import daemon
 
 # Two cores: the suites that wait for hosts run beside those that compute.
 LANES = (("lint", "unit", "app", "local", "compose"), ("vm",))
@@ -37,11 +41,26 @@ def show_failure(outcome: Outcome) -> None:
 def main() -> None:
     started = time.monotonic()
     outcomes: dict[str, Outcome] = {}
+    # One engine for both lanes: the suite that started it would take it from the other one when it ends.
+    owner = f"gate-{os.getpid()}"
+    daemon.ensure(owner)
+    try:
+        run_lanes(outcomes)
+    finally:
+        daemon.release(owner)
+    report(outcomes, started)
+
+
+def run_lanes(outcomes: dict[str, Outcome]) -> None:
     threads = [threading.Thread(target=run_lane, args=(lane, outcomes)) for lane in LANES]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def report(outcomes: dict[str, Outcome], started: float) -> None:
+    """Print what the gate found, and end the process with its exit code."""
     ordered = [outcomes[name] for lane in LANES for name in lane if name in outcomes]
     bad = [outcome for outcome in ordered if outcome.verdict != "ok"]
     for outcome in bad:
