@@ -14,7 +14,7 @@ import time
 from suites import ROOT, SUITES, Outcome, run_suite
 
 sys.path.insert(0, str(ROOT))
-from tests.testbed import daemon
+from tests.testbed import TestbedError, daemon
 
 # Two cores: the suites that wait for hosts run beside those that compute.
 LANES = (("lint", "unit", "app", "local", "compose"), ("vm",))
@@ -43,7 +43,10 @@ def main() -> None:
     outcomes: dict[str, Outcome] = {}
     # One engine for both lanes: the suite that started it would take it from the other one when it ends.
     owner = f"gate-{os.getpid()}"
-    daemon.ensure(owner)
+    try:
+        daemon.ensure(owner)
+    except TestbedError as error:
+        sys.exit(f"make test: {error}")
     try:
         run_lanes(outcomes)
     finally:
