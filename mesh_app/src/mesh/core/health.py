@@ -1,4 +1,4 @@
-"""Readiness: real checks of what the service stands on, bounded to a second and shared for at most a second."""
+"""Readiness: real checks of what the service stands on, bounded to two seconds and shared for at most one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mesh.storage.cache import Cache
 from mesh.storage.database import Database
 from mesh.storage.schema import LEVEL_QUERY, SchemaState, state_of
 
-CHECK_TIMEOUT = 1.0
+CHECK_TIMEOUT = 2.0
 SHARED_FOR = 0.9
 
 

@@ -20,7 +20,7 @@ from mesh.web.http import VERIFY_HEADER, Call
 from mesh.web.problem import ProblemError
 
 TIMEOUT = aiohttp.ClientTimeout(total=8.0, connect=2.0)
-PROBE_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
+PROBE_TIMEOUT = aiohttp.ClientTimeout(total=3.0)
 STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=2.0, sock_read=30.0)
 """A stream lasts as long as it likes, but is never silent: events have a heartbeat every ten seconds."""
 ANSWER_LIMIT = 16 * 1024 * 1024
