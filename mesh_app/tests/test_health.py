@@ -78,9 +78,9 @@ def test_a_frozen_postgresql_turns_every_service_503_within_seconds_and_back(
         all_become(mesh, 503, 5)
         started = time.monotonic()
         assert "within 2 s" in mesh.call("GET", "policy", "/health").json["checks"]["postgresql"]["error"]
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 3
         assert mesh.call("GET", "registry", "/api/v1/agents").status == 503
-        assert time.monotonic() - started < 9
+        assert time.monotonic() - started < 10
         all_are_alive(mesh)
     all_become(mesh, 200, 10)
     assert mesh.call("GET", "registry", "/api/v1/agents").status == 200
