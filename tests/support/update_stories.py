@@ -76,7 +76,8 @@ class UpdateStories:
 
     def test_the_same_load_over_a_restart_in_place_fails(self, bench: Bench) -> None:
         """Negative control: what the proof of an update says, it says because of the update."""
-        pinned = bench.redeploy_of(bench.build(doctored.NEXT))
+        # The release was put there by an update: to leave it in place has to be asked for.
+        pinned = (*bench.redeploy_of(bench.build(doctored.NEXT)), "-e", "mesh_accept_inventory=true")
         proof = bench.under_load(lambda: replaced_in_place(bench, pinned), *pinned)
         assert proof["verdict"] == "fail"
         assert proof["failed"] > 0
