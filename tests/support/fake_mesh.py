@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("GET", "/api/v1/metrics"): lambda: _page(mesh.samples, query),
             ("GET", "/api/v1/metrics/aggregate"): lambda: (200, {"count": len(mesh.samples)}),
             ("POST", "/api/v1/evaluate"): lambda: (200, {"decision": "allow", "decision_id": "d-1"}),
-            ("GET", "/api/v1/policies"): lambda: (200, {"items": []}),
+            ("GET", "/api/v1/decisions"): lambda: (200, {"items": []}),
             ("GET", "/api/v1/peers"): lambda: (200, {"items": []}),
         }
         if (method, path) in routes:

@@ -41,7 +41,7 @@ def test_what_the_load_wrote_is_deleted_everywhere(drive: Drive, mesh: FakeMesh)
     ("what", "kind"),
     [
         ("GET /health", "health"),
-        ("GET /api/v1/policies", "read"),
+        ("GET /api/v1/decisions", "read"),
         ("POST /api/v1/evaluate", "evaluate"),
         ("POST /api/v1/metrics", "sample"),
     ],

@@ -101,7 +101,7 @@ class Requests:
             (GATEWAY, f"/api/v1/agents?{urlencode(space | {'limit': 5})}"),
             ("registry", f"/api/v1/agents/count?{urlencode(space)}"),
             ("telemetry", f"/api/v1/metrics/aggregate?{urlencode(space | {'run_id': self._settings.run_id})}"),
-            ("policy", "/api/v1/policies"),
+            ("policy", "/api/v1/decisions?limit=5"),
             ("federation", "/api/v1/peers"),
         ]
         # An agent that was acknowledged can be read, whichever slot answers.
