@@ -17,6 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.compose import (
     trouble_of,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.compose_convergence import (
+    first_health,
     older_than_definition,
     older_than_files,
     work,
@@ -104,6 +105,23 @@ def test_an_inspection_is_read() -> None:
     assert (state.name, state.status, state.project, state.restarts) == (NAME, "exited", "aimesh", 3)
     assert state.text == "exited (status 78)"
     assert replace(state, status="running").text == "running (unhealthy)"
+
+
+def test_readiness_waits_for_the_engines_first_look_at_each_container() -> None:
+    looks = iter([replace(RUNNING, health="starting"), replace(RUNNING, health="healthy")])
+    assert first_health(lambda: {NAME: next(looks)}, every_s=0)[NAME].health == "healthy"
+    assert next(looks, None) is None
+
+
+def test_a_container_whose_health_stays_unknown_is_given_up_at_the_limit() -> None:
+    state = replace(RUNNING, health="starting")
+    assert first_health(lambda: {NAME: state}, limit_s=0.01, every_s=0)[NAME].health == "starting"
+
+
+def test_a_container_that_ended_or_has_no_health_check_is_not_waited_for() -> None:
+    for state in (RUNNING, replace(RUNNING, health="unhealthy"), replace(RUNNING, status="exited", health="starting")):
+        looks = iter([{NAME: state}])
+        assert first_health(looks.__next__)[NAME] is state
 
 
 def test_a_crash_loop_and_an_end_are_trouble_and_a_start_is_not() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostCha
 from ansible_collections.aimesh.mesh.plugins.module_utils.watch import Watch
 
 DEFINED_ANEW = "its Compose file changed"
+HEALTH_S = 30.0
+HEALTH_EVERY_S = 0.5
 FILE_WRITTEN = "a file that it loads was written after it started"
 
 
@@ -133,7 +136,7 @@ def _bring_up(
     if problem and any(state.status in ("absent", "created") for state in project.show(names).values()):
         raise HostChangeError(f"Docker Compose does not start {', '.join(names)}: {problem}.")
     outcomes = wait_until_ready([gates[name] for name in names], watch.trouble)
-    states = project.show(names)
+    states = first_health(lambda: project.show(names))
     for step, outcome in zip(wave, outcomes, strict=True):
         if outcome.ready and step.name not in refusals:
             state = states[step.name]
@@ -144,6 +147,26 @@ def _bring_up(
     if refusals:
         text = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items())
         raise HostChangeError(f"Reload failed, the old configuration stays in force: {text}.")
+
+
+def first_health(
+    show: Callable[[], Mapping[str, ContainerState]], limit_s: float = HEALTH_S, every_s: float = HEALTH_EVERY_S
+) -> Mapping[str, ContainerState]:
+    """Their states once the engine's own health check has answered for each that runs; after `limit_s` as they are.
+
+    A container takes calls before the engine has looked for the first time, and whoever verifies then would find it
+    `starting`.
+    """
+    deadline = time.monotonic() + limit_s
+    while True:
+        states = show()
+        if time.monotonic() >= deadline or not any(_unknown(state) for state in states.values()):
+            return states
+        time.sleep(every_s)
+
+
+def _unknown(state: ContainerState) -> bool:
+    return state.running and state.health == "starting"
 
 
 def _youngest(paths: Sequence[str]) -> float:
