@@ -59,6 +59,22 @@ def run_module(
     return parse_result(done.stdout, done.stderr, done.returncode)
 
 
+def begin_module(name: str, args: dict[str, Any]) -> subprocess.Popen[str]:
+    """The module's process, already at work; its result is what it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(COLLECTIONS)},
+    )
+    assert process.stdin is not None
+    process.stdin.write(module_call(name, args))
+    process.stdin.close()
+    return process
+
+
 def parse_result(stdout: str, stderr: str, returncode: int) -> dict[str, Any]:
     try:
         result: dict[str, Any] = json.loads(stdout)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.aimesh.mesh.plugins.module_utils.apt import relevant_line
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_atomic
-from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import HostLockedError, host_lock
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import HostLockedError, held_locks, host_lock
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import ensure_state_dir, load_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.no_autostart import MARK, no_autostart, restore_policy
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import PackageRecord, settle
@@ -22,6 +24,15 @@ import sys, time
 from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import host_lock
 with host_lock(sys.argv[1], "files, run 77"):
     print("held", flush=True)
+    time.sleep(60)
+"""
+
+OUTLIVED = """
+import subprocess, sys, time
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import held_locks, host_lock
+with host_lock(sys.argv[1], "release, run 77"):
+    program = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, pass_fds=held_locks())
+    print(program.pid, flush=True)
     time.sleep(60)
 """
 
@@ -55,6 +66,26 @@ def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path, holder: su
     holder.wait()
     with host_lock(str(tmp_path / "state"), "x", timeout_s=0):
         assert (tmp_path / "state/host.lock").exists()
+
+
+def test_a_program_that_outlives_its_killed_module_keeps_the_host_locked_until_it_ends(tmp_path: Path) -> None:
+    state_dir = str(tmp_path / "state")
+    module = subprocess.Popen(
+        [sys.executable, "-c", OUTLIVED, state_dir], stdout=subprocess.PIPE, env={"PYTHONPATH": str(COLLECTIONS)}
+    )
+    assert module.stdout is not None
+    program = int(module.stdout.readline())
+    try:
+        module.kill()
+        module.wait()
+        with pytest.raises(HostLockedError) as refused, host_lock(state_dir, "x", timeout_s=0.5):
+            pytest.fail("the program could still write")
+        assert f"a program that outlived process {module.pid} (release, run 77)" in str(refused.value)
+    finally:
+        os.kill(program, signal.SIGKILL)
+    with host_lock(state_dir, "x", timeout_s=5):
+        assert held_locks(), "programs get the lock"
+    assert not held_locks(), "programs get no lock that is not held"
 
 
 def test_check_mode_does_not_wait_for_the_lock(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import HostLockedError, host_lock
 from ansible_collections.aimesh.mesh.plugins.module_utils.release_install import superfluous
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_bundle import (
     Bundle,
@@ -16,7 +20,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_bundle import 
     write_archive,
 )
 from fake_release import PYTHON, RELEASE_ID, make_release
-from module_runner import run_module
+from module_runner import begin_module, run_module
 
 
 def bundle_of(folder: Path, release_id: str = RELEASE_ID) -> Bundle:
@@ -122,6 +126,33 @@ def test_a_damaged_wheel_on_the_way_is_refused_and_nothing_counts_as_installed(
     assert refused["msg"] == f"The file {args['files'][0]['name']} of the release {RELEASE_ID} came damaged; run again."
     assert run_module("release", arguments(tmp_path, bundle))["needs_archive"]
     assert not list((tmp_path / "opt/releases").glob(".*incoming"))
+
+
+def test_an_installation_that_outlives_its_killed_module_keeps_the_next_one_out(
+    tmp_path: Path, bundle: Bundle, archive: str
+) -> None:
+    """Else it would go on writing into the folder that the next run removes and builds anew."""
+    started = tmp_path / "started"
+    slow = tmp_path / "slow-python"
+    slow.write_text(f'#!/bin/sh\n[ "$1" = -m ] || exec {sys.executable} "$@"\necho $$ > {started}\nexec sleep 60\n')
+    slow.chmod(0o755)
+    args = arguments(tmp_path, bundle, archive=archive, interpreter=str(slow))
+    module = begin_module("release", args)
+    try:
+        deadline = time.monotonic() + 30
+        while not (started.exists() and started.read_text().endswith("\n")):
+            assert module.poll() is None, module.stdout and module.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        module.kill()
+        module.wait()
+        with pytest.raises(HostLockedError), host_lock(args["state_dir"], "x", timeout_s=0.5):
+            pytest.fail("the installation could still write")
+    finally:
+        module.kill()
+        if started.exists():
+            os.kill(int(started.read_text()), signal.SIGKILL)
+    assert run_module("release", args | {"interpreter": sys.executable})["changed"]
 
 
 def test_a_missing_dependency_fails_without_a_network(tmp_path: Path, bundle: Bundle, archive: str) -> None:

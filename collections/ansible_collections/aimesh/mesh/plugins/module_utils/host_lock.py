@@ -14,6 +14,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import ensure
 
 NAME = "host.lock"
 
+_held: set[int] = set()
+
 
 class HostLockedError(Exception):
     """Somebody else is changing this host; the message is one sentence for the operator."""
@@ -24,7 +26,7 @@ def host_lock(state_dir: str, holder: str, *, timeout_s: float = 60.0) -> Iterat
     """Hold `<state_dir>/host.lock` exclusively; `holder` says for whom (`files, run 3f2a`).
 
     Makes the state directory when it is missing. Raises HostLockedError after `timeout_s` seconds. The kernel gives the
-    lock back when the process ends, however it ends.
+    lock back when the process has ended, however it ends, and every program that got `held_locks()` with it.
     """
     ensure_state_dir(state_dir)
     path = str(Path(state_dir) / NAME)
@@ -38,12 +40,19 @@ def host_lock(state_dir: str, holder: str, *, timeout_s: float = 60.0) -> Iterat
             )
         time.sleep(0.2)
         descriptor = _take(path)
+    _held.add(descriptor)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "holder": holder}).encode(), 0)
         yield
     finally:
+        _held.discard(descriptor)
         os.close(descriptor)
+
+
+def held_locks() -> tuple[int, ...]:
+    """`pass_fds` for a program that writes and comes to an end: it goes on when we are killed, and so does the lock."""
+    return tuple(_held)
 
 
 def _take(path: str) -> int | None:
@@ -62,6 +71,7 @@ def _take(path: str) -> int | None:
 def _holder(path: str) -> str:
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
-        return f"process {record['pid']} ({record['holder']})"
+        gone = not Path(f"/proc/{record['pid']:d}").exists()
+        return f"{'a program that outlived ' if gone else ''}process {record['pid']} ({record['holder']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import held_locks
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, WantedCluster
 
 TIMEOUT_S = 120.0
@@ -49,6 +50,7 @@ def run_as(
             user=owner.pw_uid if other else None,
             group=owner.pw_gid if other else None,
             extra_groups=[] if other else None,
+            pass_fds=held_locks(),
         )
     except FileNotFoundError:
         raise PostgresError(f"There is no {argv[0]} on this host; PostgreSQL's packages come first.") from None

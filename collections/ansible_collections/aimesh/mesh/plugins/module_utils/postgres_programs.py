@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import held_locks
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import run_inside
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, WantedCluster
 
@@ -30,7 +31,7 @@ def run_program(argv: list[str]) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "LC_ALL": "C.UTF-8"}
         return subprocess.run(
             argv, capture_output=True, text=True, check=False, timeout=300, cwd="/", env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, pass_fds=held_locks(),
         )  # fmt: skip
     except FileNotFoundError:
         raise PostgresError(f"There is no {argv[0]} on this host; its package comes first.") from None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_lock import held_locks
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 MARKER = ".installed"
@@ -186,6 +187,7 @@ def _run(command: list[str], doing: str, timeout_s: float) -> str:
             stdin=subprocess.DEVNULL,
             umask=0o022,
             cwd="/",
+            pass_fds=held_locks(),
             timeout=timeout_s,
             check=False,
         )
