@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +68,21 @@ def test_a_process_that_accepts_but_never_answers_ends_at_the_timeout() -> None:
         url = f"http://127.0.0.1:{frozen.getsockname()[1]}/health"
         (outcome,) = wait_until_ready([Gate("u", url=url, timeout_s=0.5)], hope)
     assert not outcome.ready and outcome.seen == "no answer within 0.5 s"
+
+
+def test_what_a_unit_answered_is_told_when_the_last_attempt_has_too_little_time_for_an_answer() -> None:
+    asked: list[float] = []
+
+    def slower() -> None:
+        asked.append(time.monotonic())
+        if len(asked) > 1:
+            time.sleep(1.0)
+
+    with server(503, {"detail": "This build is never ready"}, before=slower) as url:
+        (outcome,) = wait_until_ready([Gate("u", url=url, timeout_s=0.7)], hope)
+    assert not outcome.ready
+    assert len(asked) > 1, "there was no attempt that was cut short"
+    assert outcome.seen == "status 503 (This build is never ready)"
 
 
 def test_all_gates_are_awaited_at_the_same_time() -> None:

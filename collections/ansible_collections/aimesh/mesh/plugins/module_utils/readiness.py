@@ -16,6 +16,7 @@ ATTEMPT_TIMEOUT_S = 3.0
 PAUSE_S = 0.2
 SETTLE_S = 1.0
 BODY_LIMIT = 65536
+NO_ANSWER = "no answer"
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,12 @@ def _wait(gate: Gate, trouble: Callable[[str], str | None]) -> Outcome:
     begin = time.monotonic()
     if gate.url is None and gate.tcp is None:
         return _wait_settled(gate, trouble, begin)
+    said = ""
     while True:
         left = gate.timeout_s - (time.monotonic() - begin)
         ready, seen = probe(gate, max(0.1, min(ATTEMPT_TIMEOUT_S, left)))
+        # The last attempt gets what time is left: when that is too little, the answer before it says more.
+        seen = said = said if said and left < ATTEMPT_TIMEOUT_S and seen.startswith(NO_ANSWER) else seen
         # A foreign process can hold the port while the unit itself is dead, so the supervisor is asked either way.
         broken = trouble(gate.name)
         elapsed = time.monotonic() - begin
@@ -138,7 +142,7 @@ def _probe_tcp(address: tuple[str, int], timeout_s: float) -> tuple[bool, str]:
         with socket.create_connection(address, timeout=timeout_s):
             return True, "accepts connections"
     except TimeoutError:
-        return False, f"no answer within {timeout_s:.1f} s"
+        return False, f"{NO_ANSWER} within {timeout_s:.1f} s"
     except OSError as error:
         return False, (error.strerror or str(error)).lower()
 
@@ -166,7 +170,7 @@ def _get(url: str, timeout_s: float) -> tuple[int, bytes] | str:
         response = connection.getresponse()
         return response.status, response.read(BODY_LIMIT)
     except TimeoutError:
-        return f"no answer within {timeout_s:.1f} s"
+        return f"{NO_ANSWER} within {timeout_s:.1f} s"
     except OSError as error:
         return (error.strerror or str(error)).lower()
     except http.client.HTTPException as error:
