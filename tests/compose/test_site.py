@@ -15,6 +15,10 @@ ANSWERS = (
 SECRETS = "for file in /etc/aimesh/credentials/*; do cat $file; echo; done"
 
 
+MORE = '{"mesh_services": {"registry": {"replicas": 2}}, "mesh_thresholds": {"latency_p95_s": 0.4}}'
+"""Changes the configuration of the edge, and where alerts draw the line."""
+
+
 def test_site_yml_ends_with_a_report_in_which_everything_passed(compose: Site) -> None:
     assert compose.verify().returncode == 0
     counts = compose.report()["counts"]
@@ -58,6 +62,10 @@ def test_the_engine_tells_no_secret(compose: Site) -> None:
 
 def test_the_mesh_comes_back_by_itself_when_the_machine_restarts(compose: Site, foreign: Foreign) -> None:
     vm = compose.vms[0]
+    # What has read its configuration again by a signal is no container that somebody stopped by hand.
+    for wish in (("-e", MORE), ()):
+        changed = compose.deploy(*wish)
+        assert changed.code == 0, changed.output[-4000:]
     vm.restart()
     vm.run(ANSWERS)
     outcome = compose.deploy()

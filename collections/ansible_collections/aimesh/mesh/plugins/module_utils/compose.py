@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,7 +192,9 @@ class Project:
         if checked.returncode != 0:
             return complaint(checked.stderr or checked.stdout)
         before = children_of(state.pid)
-        docker("kill", "--signal", "USR2", name)
+        # Not through the engine: it takes any signal for a stop by hand, and after a restart of the machine
+        # it would leave the container down.
+        os.kill(state.pid, signal.SIGUSR2)
         deadline = time.monotonic() + RELOAD_TIMEOUT_S
         while not children_of(state.pid) - before:
             if time.monotonic() > deadline:
