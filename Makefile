@@ -10,7 +10,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev venv-app release images deploy verify status destroy lint docs test test-unit test-app \
+.PHONY: help venv venv-dev venv-app release images deploy verify status destroy lint docs dashboards test test-unit test-app \
         test-local test-vm test-compose test-needs test-browser screenshots acceptance bench-app clean
 
 help:  ## Show this list
@@ -54,6 +54,9 @@ lint: venv-dev venv-app  ## Ruff, mypy, yamllint, ansible-lint
 docs: venv-dev  ## Generate docs/variables.md from the specification of the variables
 	@$(BIN)/python tools/variables_reference.py
 
+dashboards: venv-dev  ## Generate dashboards/*.json from the plan of a small mesh
+	@$(BIN)/python tools/dashboards.py
+
 test-needs: venv-dev
 	@$(BIN)/python tools/test_needs.py
 
@@ -66,7 +69,8 @@ screenshots: test-browser venv-app  ## Take the pictures of the UI in docs/image
 test: test-needs venv-app release  ## The merge gate: lint and every suite
 	@$(BIN)/python tools/gate.py
 
-test-unit: venv-dev  ## Pure code: plan, drivers, modules, checks
+test-unit: venv-dev  ## Pure code: plan, drivers, modules, checks, alert rules
+	@$(BIN)/python tools/test_needs.py monitoring
 	@$(BIN)/python -m pytest tests/unit
 
 test-app: test-browser venv-app  ## The mesh app on real PostgreSQL and Redis

@@ -17,11 +17,13 @@ import subprocess
 import sys
 from typing import Any
 
-from suites import PYTHON, ROOT, SUITES, UPDATES, Outcome, Suite, run_suite
+from suites import PYTHON, REAL_DRILLS, ROOT, SUITES, UPDATES, Outcome, Suite, run_suite
 
 RESULTS = ROOT / "acceptance"
 LOGS = ROOT / "build" / "acceptance"
 TAIL_LINES = 40
+
+DRILLS = ("test_alert_drill.py", *REAL_DRILLS)
 
 PARTS = {
     **SUITES,
@@ -34,6 +36,22 @@ PARTS = {
                     f"updates, rollbacks and scaling on {what} under load, broken builds, cut-off runs, the previous"
                     " release",
                     (PYTHON, "-m", "pytest", "-s", *(f"tests/{kind}/{file}" for file in ("test_update.py", *UPDATES))),
+                    real_hosts=True,
+                )
+                for kind, what in (("vm", "a VM"), ("compose", "a Compose host"))
+            ),
+            *(
+                Suite(
+                    f"alert-drill-{kind}",
+                    f"alerts of a mesh on {what}: none while all is well, each hop timed, each broken hop named,"
+                    " and the mesh's own pace",
+                    (
+                        PYTHON,
+                        "-m",
+                        "pytest",
+                        "-s",
+                        *(f"tests/{kind}/{file}" for file in ("test_alert_drill.py", *REAL_DRILLS)),
+                    ),
                     real_hosts=True,
                 )
                 for kind, what in (("vm", "a VM"), ("compose", "a Compose host"))
@@ -95,7 +113,7 @@ def show_list(source: str) -> None:
         state = "never run" if not result else f"{result['verdict']} on {result['finished'][:10]}"
         if result and result["source"] != source:
             state += ", of another source"
-        print(f"{name:<14} {state:<34} {suite.title}")
+        print(f"{name:<20} {state:<34} {suite.title}")
 
 
 def main() -> None:

@@ -31,7 +31,12 @@ DIST = ROOT / "dist"
 CACHE = ROOT / ".cache" / "images"
 SUITES = {"12": ("debian-12", "cp311", "15"), "13": ("debian-13", "cp313", "17")}
 """VERSION_ID of Debian → what the plan calls it, tag of its Python, major version of its PostgreSQL."""
-PROGRAMS = {"postgresql": "postgresql-{postgresql}", "redis": "redis-server", "haproxy": "haproxy"}
+PROGRAMS = {
+    "postgresql": "postgresql-{postgresql}",
+    "redis": "redis-server",
+    "haproxy": "haproxy",
+    "monitoring": "prometheus",
+}
 """Image → the package whose version is the image's."""
 
 
@@ -110,6 +115,7 @@ def recipes(base: Base, folder: Path, release: dict[str, Any]) -> list[Recipe]:
         Recipe("postgresql", arguments, {}),
         Recipe("redis", {}, {}),
         Recipe("haproxy", {}, {}),
+        Recipe("monitoring", {}, {}),
         Recipe("mesh-app", {}, inputs),
     ]
 

@@ -51,9 +51,13 @@ UPDATES = ("test_update_faults.py", "test_scale.py", "test_update_timing.py")
 """Too long for the merge gate: `make acceptance` has them, with the part that the gate runs as well."""
 
 
-def without_updates(folder: str) -> tuple[str, ...]:
+REAL_DRILLS = ("test_alert_drill_real.py",)
+"""They wait as long as the mesh's own alerts do."""
+
+
+def without_long(folder: str) -> tuple[str, ...]:
     """Arguments that leave those files of a folder out."""
-    return tuple(f"--ignore={folder}/{file}" for file in UPDATES)
+    return tuple(f"--ignore={folder}/{file}" for file in (*UPDATES, *REAL_DRILLS))
 
 
 SUITES = {
@@ -66,13 +70,13 @@ SUITES = {
         Suite(
             "vm",
             "mesh on VMs",
-            (PYTHON, "-m", "pytest", "tests/vm", *without_updates("tests/vm")),
+            (PYTHON, "-m", "pytest", "tests/vm", *without_long("tests/vm")),
             real_hosts=True,
         ),
         Suite(
             "compose",
             "mesh in containers",
-            (PYTHON, "-m", "pytest", "tests/compose", *without_updates("tests/compose")),
+            (PYTHON, "-m", "pytest", "tests/compose", *without_long("tests/compose")),
             real_hosts=True,
         ),
     )

@@ -1,6 +1,6 @@
 """Make sure that the machine has what the test suites need; install it when root, else say exactly what is missing.
 
-Arguments name the needs to look at (testbed, browser); without any, all.
+Arguments name the needs to look at (testbed, browser, monitoring); without any, all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Callable
 
 from bootstrap import ROOT
 
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+import monitoring_tools
+
 from tests.testbed import daemon
 
 
@@ -23,10 +25,22 @@ def missing_browser() -> list[str]:
 
 
 NEEDS: dict[str, Callable[[], list[str]]] = {"testbed": daemon.missing_packages, "browser": missing_browser}
+MONITORING = "monitoring"
+"""Programs that are unpacked beside the tests and never installed, because their packages start daemons."""
 
 
 def main() -> None:
-    missing = [package for need in sys.argv[1:] or NEEDS for package in NEEDS[need]()]
+    wanted = sys.argv[1:] or [*NEEDS, MONITORING]
+    install([package for need in wanted if need != MONITORING for package in NEEDS[need]()])
+    if MONITORING in wanted:
+        try:
+            monitoring_tools.ensure()
+        except monitoring_tools.MonitoringToolsError as error:
+            sys.exit(str(error))
+
+
+def install(missing: list[str]) -> None:
+    """Install Debian packages, or end with the command that root has to call."""
     if not missing:
         return
     if os.geteuid() != 0:

@@ -57,6 +57,7 @@ def files(mesh: Mesh) -> Path:
         ("federation", "MESH_FEDERATION_KEY_FILE", "", "is not set"),
         ("federation", "MESH_PEERS_FILE", "{files}/self.json", "its own peer"),
         ("policy", "MESH_POLICY_FILE", "", "is not set"),
+        ("ui", "MESH_ALERTS_URL", "monitoring:9096", "http://"),
     ],
 )
 def test_a_bad_setting_is_refused_with_one_sentence(
@@ -69,6 +70,15 @@ def test_a_bad_setting_is_refused_with_one_sentence(
     assert words in done.stderr
     assert "changeme-" not in done.stderr
     assert "secret@" not in done.stderr
+
+
+@pytest.mark.parametrize(("file", "words"), [("", "is not set"), ("nowhere", "cannot be read"), ("short", "16 char")])
+def test_an_alert_receiver_without_its_token_is_refused(mesh: Mesh, files: Path, file: str, words: str) -> None:
+    path = str(files / file) if file else ""
+    done = mesh.command("ui", env={"MESH_ALERTS_URL": "http://127.0.0.1:9096", "MESH_ALERT_TOKEN_FILE": path})
+    assert (done.returncode, len(done.stderr.splitlines())) == (EX_CONFIG, 1)
+    assert "MESH_ALERT_TOKEN_FILE" in done.stderr
+    assert words in done.stderr
 
 
 def test_auth_off_is_refused_on_an_address_that_others_reach(mesh: Mesh) -> None:

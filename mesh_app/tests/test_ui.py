@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from support.mesh import TOKENS, Answer, Mesh, http
 
-PAGES = ("/", "/agents", "/decisions", "/telemetry", "/peers", "/status")
+PAGES = ("/", "/agents", "/decisions", "/telemetry", "/peers", "/status", "/alerts")
 
 
 def page(mesh: Mesh, path: str, cookie: str = "") -> Answer:

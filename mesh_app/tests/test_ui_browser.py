@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page
+from support.alerts import ReceiverProcess, alert, watched_ui
 from support.browser import Watch, chromium, log_in
 from support.mesh import Mesh
 from support.npm import install
@@ -21,6 +22,7 @@ PAGES = {
     "/telemetry?minutes=1440": "Telemetry",
     "/peers": "Peers",
     "/status": "Health",
+    "/alerts": "Alerts",
 }
 
 
@@ -73,7 +75,7 @@ def tab_to(page: Page, text: str) -> None:
 
 def test_every_page_is_reached_with_the_keyboard_alone(page: Page) -> None:
     for label, heading in zip(
-        ("Overview", "Agents", "Decisions", "Telemetry", "Peers", "Health"), PAGES.values(), strict=True
+        ("Overview", "Agents", "Decisions", "Telemetry", "Peers", "Health", "Alerts"), PAGES.values(), strict=True
     ):
         tab_to(page, label)
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
@@ -190,6 +192,45 @@ def test_axe_has_no_complaint_about_any_page(
         assert complaints(page, axe) == [], path
     page.evaluate("document.documentElement.lang = ''")
     assert "html-has-lang" in "".join(complaints(page, axe))
+
+
+@pytest.fixture
+def firing(closed_mesh: Mesh, tmp_path: Path) -> Iterator[Mesh]:
+    """A mesh whose second UI, `ui-b`, is told of three alerts, one with as long a text as nobody should write."""
+    receiver = ReceiverProcess(tmp_path / "receiver")
+    receiver.start()
+    book = {"runbook_url": "https://docs.example/runbooks/service-down.md"}
+    receiver.deliver(
+        alert("Watchdog", severity="none"),
+        alert("ServiceDown", severity="critical", service="registry", host="vm1") | {"annotations": book},
+        alert("PostgresqlReplicationLag", severity="warning", summary="standby " * 80, host="a-host-with-a-long-name"),
+        alert("RestoreDrillStale", severity="ticket"),
+    )
+    with watched_ui(closed_mesh, receiver):
+        yield closed_mesh
+    receiver.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_firing_alerts_are_shown_to_everybody_on_any_screen(
+    browser: Browser, session: Any, firing: Mesh, scheme: Any
+) -> None:
+    context = browser.new_context(storage_state=session, viewport={"width": 400, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    watch = Watch(page, firing.url("ui-b"))
+    page.goto(firing.url("ui-b", "/"))
+    assert page.locator(".cards div:has-text('Alerts') dd").inner_text() == "3"
+    page.locator(".cards a[href='/alerts']").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/alerts")
+    assert page.locator("tbody th").first.inner_text().startswith("ServiceDown")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    axe = (install(Path(__file__).with_name("axe")) / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    assert complaints(page, axe) == []
+    tab_to(page, "Runbook")
+    assert page.locator("tbody a").get_attribute("href") == "https://docs.example/runbooks/service-down.md"
+    assert watch.look() == []
+    context.close()
 
 
 def complaints(page: Page, axe: str) -> list[str]:

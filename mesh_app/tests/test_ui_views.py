@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from starlette.requests import Request
+from support.alerts import receiver_process
 from support.mesh import Mesh
 from test_ui import page
 
 from mesh.access.identity import ANONYMOUS
+from mesh.core.settings import AlertReceiver
+from mesh.ui.alerts import Alerts
 from mesh.ui.chart import BOTTOM, LEFT, RIGHT, TOP, sample_charts, scale, series_charts, short
 from mesh.ui.pages import Gathered, ago
 from mesh.ui.views import Views
 from mesh.web.http import Call
+from mesh.web.upstream import Reply
 
 CSS = resources.files("mesh.ui").joinpath("static/style.css").read_text()
 TEXT_ON_GROUND = [(text, ground) for text in ("ink", "soft", "accent") for ground in ("ground", "surface")] + [
@@ -112,11 +117,18 @@ class _Slow:
         await asyncio.sleep(0.1)
         return {"status": "ok", "service": service}
 
+    async def fetch(self, _name: str, _method: str, _url: str, **_rest: Any) -> Reply:
+        self.begun.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.1)
+        return Reply(200, {}, b'{"watchdog_received": null, "active": []}')
 
-@pytest.mark.parametrize("place", range(8))
-def test_a_page_asks_all_services_at_once(place: int) -> None:
+
+@pytest.mark.parametrize("place", range(9))
+def test_a_page_asks_all_services_at_once(place: int, tmp_path: Path) -> None:
     upstreams = _Slow()
-    path, build, _ = Views(upstreams, "http://gateway").table()[place]
+    (tmp_path / "token").write_text(receiver_process.TOKEN)
+    alerts = Alerts(upstreams, AlertReceiver("http://receiver", str(tmp_path / "token")))
+    path, build, _ = Views(upstreams, "http://gateway", alerts).table()[place]
     scope = {
         "type": "http",
         "method": "GET",

@@ -15,7 +15,7 @@ from tests.testbed import BASES, Testbed
 from tests.testbed.paths import REPOSITORY
 from tests.testbed.site import Site
 
-STORIES = ("fault", "previous", "scale", "timing", "update")
+STORIES = ("fault", "monitoring", "previous", "scale", "timing", "update")
 pytest.register_assert_rewrite("story_claims", *(f"{name}_stories" for name in STORIES))
 
 

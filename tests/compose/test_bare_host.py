@@ -19,7 +19,7 @@ def test_the_engine_comes_and_goes_with_the_mesh(bed: Testbed, tmp_path: Path) -
     assert outcome.code == 0, outcome.output[-6000:]
     seen = vm.run("docker ps --format '{{.Names}} {{.Status}}'").splitlines()
     assert [line for line in seen if "(healthy)" not in line] == []
-    assert len(seen) == 9
+    assert len(seen) == 16
     removed = site.run("playbooks/destroy.yml", "-e", "mesh_remove_data=compose")
     assert removed.code == 0, removed.output[-4000:]
     assert vm.run("command -v docker", check=False) == ""

@@ -45,7 +45,9 @@ def write(host: ContainerModules, command: str) -> None:
     )  # fmt: skip
 
 
-def call(host: ContainerModules, fingerprint: str, *, check: bool = False, port: int = 0) -> dict[str, Any]:
+def call(
+    host: ContainerModules, fingerprint: str, *, check: bool = False, port: int = 0, alone: bool = False
+) -> dict[str, Any]:
     path = f"{FOLDER}/compose.yaml"
     unit: dict[str, Any] = {
         "name": NAME, "fingerprint": fingerprint, "files": [path],
@@ -55,7 +57,7 @@ def call(host: ContainerModules, fingerprint: str, *, check: bool = False, port:
         unit["ready"] = {"tcp": ["127.0.0.1", port], "timeout_s": 60}
     args = {
         "state_dir": STATE, "units": [unit] if fingerprint else [],
-        "project": {"name": "aimesh", "folder": FOLDER},
+        "project": {"name": "aimesh", "folder": FOLDER}, "alone": alone,
     }  # fmt: skip
     return host.run("containers", args, check=check)
 
@@ -90,6 +92,8 @@ def test_a_container_that_crashes_again_and_again_is_named_with_its_last_lines(h
 
 def test_what_is_no_longer_wanted_goes_and_what_is_not_ours_stays(host: ContainerModules) -> None:
     host.shell(f"docker run -d --name foreign --network none {IMAGE} sleep 1000")
+    # A call that is about other containers leaves it.
+    assert not call(host, "", alone=True)["changed"]
     assert call(host, "", check=True)["changed"]
     assert call(host, "")["changed"]
     assert host.shell("docker ps -a --format '{{.Names}}'").split() == ["foreign"]

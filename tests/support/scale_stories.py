@@ -28,6 +28,13 @@ class ScaleStories:
         unchanged(bench, *pinned, "-e", json.dumps({"mesh_services": {"registry": {"replicas": 2}}}))
         succeeded(bench.scale({"registry": 1}))
 
+    def test_a_threshold_that_changed_with_it_is_what_prometheus_goes_by(self, bench: Bench) -> None:
+        """The verification at the end of a rollout compares what Prometheus has loaded with what lies there."""
+        pinned = (*bench.redeploy_of(settle(bench)), "-e", json.dumps({"mesh_thresholds": {"latency_p95_s": 0.4}}))
+        succeeded(bench.scale({"registry": 2}, *pinned))
+        unchanged(bench, *pinned, "-e", json.dumps({"mesh_services": {"registry": {"replicas": 2}}}))
+        succeeded(bench.scale({"registry": 1}))
+
     def test_a_new_memory_limit_rolls_the_service_and_nothing_else(self, bench: Bench) -> None:
         release = settle(bench)
         before = bench.starts()

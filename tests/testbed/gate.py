@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import footprint, playbook
+from . import alerts, footprint, playbook
 from .bed import Testbed
 from .command import TestbedError
 from .paths import REPOSITORY
@@ -106,6 +106,25 @@ def verify(site: Site) -> list[str]:
     return problems
 
 
+def no_alert(site: Site) -> list[str]:
+    """While all is well nothing fires, and the Watchdog arrives."""
+    plan = site.plan()
+    vm = site.vm(plan["monitoring"]["host"])
+    return [f"While all is well: {each}" for each in alerts.fired_during_soak(vm, plan)]
+
+
+def alert_drill(site: Site) -> list[str]:
+    """The registry is stopped and started again; its alert arrives, with its labels and text, and ends."""
+    wish = ("-e", "mesh_drill=alerts", "-e", "mesh_drill_fault=registry")
+    problems = succeeded(playbook.run("playbooks/drill.yml", site.inventory, *wish))
+    if problems:
+        return problems
+    plan = site.plan()
+    vm = site.vm(plan["monitoring"]["host"])
+    print("\n".join(alerts.hop_lines(alerts.proof(vm))))
+    return alerts.wrong_with_registry_drill(vm, plan)
+
+
 def remove_keeps_data(site: Site) -> list[str]:
     """A removal without confirmation stops the mesh and keeps its data."""
     plan = site.plan()
@@ -147,6 +166,8 @@ GATES: dict[str, Callable[[Site], list[str]]] = {
         idempotence,
         check_diff,
         verify,
+        no_alert,
+        alert_drill,
         remove_keeps_data,
         redeploy_adopts,
         remove_everything,

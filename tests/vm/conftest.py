@@ -12,7 +12,7 @@ from story_bench import Bench, vm_bench
 from tests.testbed import Testbed
 from tests.testbed.site import Site
 
-STORIES = ("fault", "previous", "scale", "timing", "update")
+STORIES = ("fault", "monitoring", "previous", "scale", "timing", "update")
 pytest.register_assert_rewrite("story_claims", *(f"{name}_stories" for name in STORIES))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import wheelhouse
+from monitoring_tools import TEMPLATES
 
 from tests.testbed import IMAGES, Testbed
 
@@ -24,8 +25,16 @@ python3 -m venv --without-pip /venv
     --no-index --find-links /wheels -r /wheels/requirements.txt
 /venv/bin/ansible --version | head -n 1
 cd /source
-/venv/bin/python -m pytest -q tests/unit --ignore=tests/unit/tools
+/venv/bin/python -m pytest -q tests/unit --ignore=tests/unit/tools $LEFT
 """
+LEFT = (
+    "tests/unit/drill",
+    "tests/unit/monitoring/test_dashboards.py",
+    "tests/unit/monitoring/test_dashboards_live.py",
+    "tests/unit/monitoring/test_rules.py",
+    "tests/unit/verification/test_monitoring_probe.py",
+)
+"""Long, or about Prometheus and Grafana rather than Python; VMs run the same code under their own Python."""
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +58,17 @@ def test_unit_tests_pass_on_the_other_line_of_ansible_core(other_line, wheels):
     system, _, line = other_line
     with Testbed("core-lines"):
         image = IMAGES[system].ensure()
-        mounts = ["-v", f"{ROOT}:/source:ro", "-v", f"{wheels}:/wheels:ro"]
+        # Alertmanager looks for its templates at one path alone, which no test may write in there.
+        mounts = [
+            f"--volume={source}:{target}:ro"
+            for source, target in ((ROOT, "/source"), (wheels, "/wheels"), (TEMPLATES, TEMPLATES))
+        ]
         # Without a network, Docker takes ::1 away from the loopback interface, too.
         loopback = ["--network", "none", "--sysctl", "net.ipv6.conf.all.disable_ipv6=0"]
         command = ["docker", "run", "--rm", "--init", *loopback, "-e", "PYTHONDONTWRITEBYTECODE=1", *mounts]
+        command += ["-e", f"LEFT={' '.join(f'--ignore={path}' for path in LEFT)}"]
         done = subprocess.run(
-            [*command, image, "sh", "-c", SCRIPT], text=True, capture_output=True, timeout=600, check=False
+            [*command, image, "sh", "-c", SCRIPT], text=True, capture_output=True, timeout=1200, check=False
         )
     assert f"[core {line}" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

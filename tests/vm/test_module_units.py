@@ -204,6 +204,17 @@ def test_a_unit_that_is_no_longer_wanted_is_stopped_and_disabled_also_without_it
     assert left == ""
 
 
+def test_alone_the_given_units_change_and_others_that_are_recorded_go_on(host: Host) -> None:
+    args = {"state_dir": "/var/lib/aimesh", "run_id": "test", "verb": "converge", "alone": True}
+    changed = http("demo@b", 18002, "sha256:alone")
+    before = host.shell("systemctl show -p MainPID demo@a")
+    for check in (True, False):
+        result = host.modules.run("units", args | {"units": [changed]}, check=check, diff=True)
+        assert [(step["action"], step["unit"]) for step in result["steps"]] == [("restart", "demo@b")], result
+    assert host.shell("systemctl show -p MainPID demo@a") == before
+    assert host.predicted_and_done(BASE) == [("restart", "demo@b")]
+
+
 def test_a_changed_unit_file_is_read_again_and_a_disabled_unit_enabled(host: Host) -> None:
     host.put("/etc/systemd/system/demo@.service", TEMPLATE.replace("RestartSec=1", "RestartSec=2"))
     host.shell("systemctl --quiet disable demo@a; touch /etc/systemd/system/demo@.service")

@@ -54,7 +54,7 @@ def test_the_counter_of_remote_calls_sees_each_of_them(small: Site) -> None:
 def test_every_unit_of_ours_is_hardened(small: Site) -> None:
     vm = small.vms[0]
     units = vm.run("ls /etc/systemd/system | grep '^aimesh-.*service$'").split()
-    assert len(units) >= 9
+    assert len(units) >= 16
     for unit in units:
         last = vm.run(f"systemd-analyze security --no-pager '{unit}' | tail -1")
         found = re.search(r": (\d+\.\d+) ", last)
@@ -69,7 +69,9 @@ def test_unit_files_are_free_of_mistakes(small: Site) -> None:
 
 def test_the_packages_own_units_stay_off(small: Site) -> None:
     vm = small.vms[0]
-    for unit in ("redis-server.service", "haproxy.service"):
+    exporters = [f"prometheus-{name}-exporter.service" for name in ("node", "postgres", "redis", "blackbox")]
+    monitoring = ("prometheus.service", "prometheus-alertmanager.service", *exporters)
+    for unit in ("redis-server.service", "haproxy.service", *monitoring):
         assert vm.run(f"systemctl is-enabled {unit}", check=False).strip() == "disabled"
         assert vm.run(f"systemctl is-active {unit}", check=False).strip() == "inactive"
     assert vm.run("pg_lsclusters --no-header | awk '{print $2}'").split() == ["mesh"]

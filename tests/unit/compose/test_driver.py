@@ -30,7 +30,8 @@ def secrets_of(service: dict[str, Any]) -> set[str]:
 def test_containers_start_in_an_order_in_which_the_schema_comes_before_the_services(state: HostState) -> None:
     names = [each.name for each in state.units]
     slots = [f"aimesh-{service}-a" for service in SERVICES]
-    assert names == ["aimesh-redis", "aimesh-migrate", *slots, "aimesh-haproxy"]
+    mesh = ["aimesh-redis", "aimesh-migrate", *slots, "aimesh-haproxy"]
+    assert names[: len(mesh)] == mesh
     assert state.postgresql is not None
     assert state.postgresql.unit == "aimesh-postgresql"
 
@@ -71,6 +72,7 @@ def test_each_secret_reaches_only_the_containers_that_need_it(services: dict[str
         "federation_key": {"federation", "admin"},
         "session_key": {"ui", "admin"},
         "db_owner_password": {"migrate"},
+        "alert_token": {"ui", "admin"},
     }
 
 
@@ -86,9 +88,17 @@ def test_files_with_secrets_belong_to_the_container_s_account_and_to_nobody_else
     canaries = [secret_value(name) for name in plan["secrets"]]
     holders = [path for path, file in files.items() if any(canary in (file.content or "") for canary in canaries)]
     assert holders, "the canaries are rendered somewhere, or this test proves nothing"
-    for path in holders:
-        assert path.startswith(CREDENTIALS)
+    watching = [path for path in holders if not path.startswith(CREDENTIALS)]
+    for path in set(holders) - set(watching):
         assert (files[path].owner, files[path].mode, files[path].sensitive) == ("10001", "0400", True)
+    for path in watching:
+        assert path.startswith(("/etc/aimesh/alertmanager/", "/etc/aimesh/monitoring/", "/etc/aimesh/redis/"))
+        assert files[path].sensitive
+        assert (files[path].owner, files[path].group, files[path].mode) in (
+            ("10014", "10014", "0400"),
+            ("root", "10014", "0640"),
+            ("root", "10012", "0640"),
+        )
 
 
 def test_what_a_container_mounts_is_rendered_or_made(state: HostState, services: dict[str, dict[str, Any]]) -> None:
@@ -174,7 +184,8 @@ def test_a_new_release_restarts_the_services_and_runs_the_migration_and_leaves_t
     plan["release"]["id"] = "1.0.1+deadbeef"
     plan["release"]["images"]["mesh-app"]["reference"] = "aimesh/mesh-app:1.0.1-deadbeef"
     after = fingerprints(plan)
-    assert {name for name in before if before[name] == after[name]} == {"aimesh-redis", "aimesh-haproxy"}
+    mesh = {name for name in before if before[name] != after[name]}
+    assert mesh == {"aimesh-migrate", *(f"aimesh-{service}-a" for service in SERVICES)}
 
 
 def test_a_new_version_of_a_secret_restarts_those_that_load_it(plan: Plan) -> None:
@@ -200,8 +211,8 @@ def test_a_dollar_sign_in_a_value_is_no_variable_of_compose(plan: Plan) -> None:
 
 
 def test_each_host_gets_the_images_of_its_roles(two_hosts: Plan) -> None:
-    assert [image.name for image in render(two_hosts, "node1").images] == ["mesh-app", "haproxy"]
-    assert [image.name for image in render(two_hosts, "node2").images] == ["postgresql", "redis"]
+    assert [image.name for image in render(two_hosts, "node1").images] == ["mesh-app", "haproxy", "monitoring"]
+    assert [image.name for image in render(two_hosts, "node2").images] == ["postgresql", "redis", "monitoring"]
     assert render(two_hosts, "node1").postgresql is None
 
 

@@ -14,7 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 from .conftest import project, secret_value, site
 
 Service = dict[str, Any]
-IDS = {"10001:10001", "10011:10011", "10012:10012", "10013:10013"}
+IDS = {"10001:10001", "10011:10011", "10012:10012", "10013:10013", "10014:10014"}
 JOBS = ("migrate", "admin")
 
 RULES: dict[str, Callable[[str, Service], bool]] = {
@@ -57,7 +57,9 @@ def tmp_options(service: Service) -> list[str]:
 
 
 def is_data(path: str) -> bool:
-    return path.startswith(("/var/lib/aimesh/postgresql/", "/var/lib/aimesh/redis", "/run/aimesh/haproxy"))
+    kept = ("prometheus", "alertmanager", "alert-receiver")
+    stores = ("/var/lib/aimesh/postgresql/", "/var/lib/aimesh/redis", "/run/aimesh/haproxy")
+    return path.startswith(stores) or path in [f"/var/lib/aimesh-{part}" for part in kept]
 
 
 def broken(services: dict[str, Service]) -> set[str]:
@@ -65,7 +67,7 @@ def broken(services: dict[str, Service]) -> set[str]:
 
 
 def test_every_container_keeps_every_rule(services: dict[str, Service]) -> None:
-    assert len(services) == 11
+    assert len(services) == 11 + 7
     assert broken(services) == set()
 
 
@@ -159,7 +161,7 @@ def test_images_of_a_registry_are_named_by_digest_and_fetched_when_missing(plan:
 
 def test_a_program_that_checks_a_file_is_as_locked_down_and_its_image_is_never_fetched(tmp_path: Path) -> None:
     checks = [file.validate for file in render(site(tmp_path), "vm1").files if file.validate]
-    assert [command[:2] for command in checks] == [("docker", "run")]
+    assert [command[:2] for command in checks] == [("docker", "run")] * 5
     locks = {
         "--rm",
         "--pull=never",
@@ -168,4 +170,6 @@ def test_a_program_that_checks_a_file_is_as_locked_down_and_its_image_is_never_f
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
     }
-    assert locks <= set(checks[0])
+    for command in checks:
+        assert locks <= set(command)
+        assert all(word.endswith(",readonly") for word in command if word.startswith("--mount"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import DockerError
 from ansible_collections.aimesh.mesh.plugins.module_utils.image_record import (
     OurImage,
     read_images,
@@ -18,7 +19,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.image_record import (
     superfluous,
     write_images,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.image_bundle import write_image_archive
+from ansible_collections.aimesh.mesh.plugins.modules import images as images_module
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.image_bundle import holders, write_image_archive
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_bundle import ReleaseError
 from image_layers import LayerCache
 
@@ -47,8 +49,13 @@ def release(tmp_path: Path) -> Path:
     return folder
 
 
+def archive(folder: Path, images: dict[str, str], target: Path) -> None:
+    """All images out of one release."""
+    write_image_archive(dict.fromkeys(images, folder), images, target)
+
+
 def test_a_layer_that_images_share_is_sent_once(release: Path, tmp_path: Path) -> None:
-    write_image_archive(release, {"redis": "aimesh/redis:8-1", "haproxy": "aimesh/haproxy:3-1"}, tmp_path / "a.tar")
+    archive(release, {"redis": "aimesh/redis:8-1", "haproxy": "aimesh/haproxy:3-1"}, tmp_path / "a.tar")
     with tarfile.open(tmp_path / "a.tar") as tar:
         names = tar.getnames()
         content = tar.extractfile("manifest.json")
@@ -59,7 +66,7 @@ def test_a_layer_that_images_share_is_sent_once(release: Path, tmp_path: Path) -
 
 
 def test_only_what_is_missing_is_sent(release: Path, tmp_path: Path) -> None:
-    write_image_archive(release, {"redis": "aimesh/redis:8-1"}, tmp_path / "a.tar")
+    archive(release, {"redis": "aimesh/redis:8-1"}, tmp_path / "a.tar")
     with tarfile.open(tmp_path / "a.tar") as tar:
         assert len(tar.getnames()) == 1 + 2 + 1
 
@@ -67,12 +74,37 @@ def test_only_what_is_missing_is_sent(release: Path, tmp_path: Path) -> None:
 def test_a_damaged_layer_is_refused_before_anything_is_sent(release: Path, tmp_path: Path) -> None:
     next((release / "images").glob("*.tar.gz")).write_bytes(b"damaged")
     with pytest.raises(ReleaseError, match="SHA-256 differs"):
-        write_image_archive(release, {"redis": "a:1", "haproxy": "b:1"}, tmp_path / "a.tar")
+        archive(release, {"redis": "a:1", "haproxy": "b:1"}, tmp_path / "a.tar")
 
 
 def test_an_image_that_was_never_built_is_named(release: Path, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"no image 'mesh-app'.*make images"):
-        write_image_archive(release, {"mesh-app": "a:1"}, tmp_path / "a.tar")
+        archive(release, {"mesh-app": "a:1"}, tmp_path / "a.tar")
+
+
+def test_an_image_that_a_release_does_not_have_is_taken_out_of_the_one_that_has_it(
+    release: Path, tmp_path: Path
+) -> None:
+    rows = json.loads((release / "release.json").read_text())["images"]
+    older = tmp_path / "older"
+    (older / "images").mkdir(parents=True)
+    (older / "release.json").write_text(json.dumps({"images": {}}))
+    ids = {name: rows[name]["id"] for name in rows}
+    found = holders(older, ids)
+    assert found == {"redis": release, "haproxy": release}
+    assert holders(release, ids) == found
+    write_image_archive(found, {"redis": "aimesh/redis:8-1"}, tmp_path / "a.tar")
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        assert len(tar.getnames()) == 1 + 2 + 1
+
+
+def test_an_image_of_another_content_is_not_taken_for_it(release: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    older.mkdir()
+    found = holders(older, {"redis": "sha256:other"})
+    assert found == {"redis": older}
+    with pytest.raises(ReleaseError, match="There is no release at"):
+        write_image_archive(found, {"redis": "a:1"}, tmp_path / "a.tar")
 
 
 def test_an_image_stays_while_a_release_that_is_kept_needs_it() -> None:
@@ -134,3 +166,30 @@ def test_layers_become_files_named_after_their_content_and_the_same_bytes_each_t
     assert LayerCache(tmp_path / "a").complete(row)
     (tmp_path / "a" / row["layers"][0]["file"]).unlink()
     assert not LayerCache(tmp_path / "a").complete(row)
+
+
+def asked(*, known: dict[str, str]) -> Any:
+    """An engine that knows images by reference."""
+    return lambda _kind, names, _form: [known[name] for name in names if name in known]
+
+
+def test_an_image_that_is_known_by_its_digest_alone_gets_its_id_from_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    foreign = {"name": "grafana", "reference": "registry.example/grafana@sha256:1", "id": "", "pull": True}
+    ours = {"name": "redis", "reference": "aimesh/redis:8-1", "id": "sha256:7", "pull": False}
+    monkeypatch.setattr(images_module, "inspect", asked(known={}))
+    assert [each["id"] for each in images_module.identified([foreign, ours], check_mode=False)] == ["", "sha256:7"]
+    monkeypatch.setattr(images_module, "inspect", asked(known={foreign["reference"]: "sha256:9"}))
+    assert [each["id"] for each in images_module.identified([foreign], check_mode=False)] == ["sha256:9"]
+
+
+def test_without_an_engine_check_mode_knows_no_id_and_a_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object) -> list[str]:
+        raise DockerError("There is no docker on this host.")
+
+    monkeypatch.setattr(images_module, "inspect", nobody)
+    foreign = {"name": "grafana", "reference": "registry.example/grafana@sha256:1", "id": "", "pull": True}
+    assert images_module.identified([foreign], check_mode=True)[0]["id"] == ""
+    with pytest.raises(DockerError):
+        images_module.identified([foreign], check_mode=False)

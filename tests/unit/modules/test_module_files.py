@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
@@ -7,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import heuristic_log_sanitize
 from module_runner import run_module
 
 SECRET = "correct-horse-battery-staple-0123456789"
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def wanted(root: Path, **changes: Any) -> dict[str, Any]:
@@ -24,7 +30,7 @@ def wanted(root: Path, **changes: Any) -> dict[str, Any]:
             {"path": str(root / "etc/app.env"), "content": "PORT=13000\n", "mode": "0640"},
             {
                 "path": str(root / "etc/credentials/db"),
-                "secret_content": f"{SECRET}\n",
+                "secret_content": encoded(f"{SECRET}\n"),
                 "sensitive": True,
                 "mode": "0600",
             },
@@ -158,7 +164,7 @@ def test_content_that_its_validation_refuses_is_not_put_in_place(tmp_path: Path)
 def test_the_output_of_a_validation_that_saw_secrets_is_withheld(tmp_path: Path) -> None:
     file = {
         "path": str(tmp_path / "etc/users.acl"),
-        "secret_content": SECRET,
+        "secret_content": encoded(SECRET),
         "sensitive": True,
         "validate": ["sh", "-c", "cat {path} >&2; exit 3"],
     }
@@ -166,6 +172,25 @@ def test_the_output_of_a_validation_that_saw_secrets_is_withheld(tmp_path: Path)
     assert refused["failed"]
     assert "its output is withheld" in refused["msg"]
     assert SECRET not in json.dumps(refused)
+
+
+ADDRESSES = f'{{"redis://127.0.0.1:6379": "{SECRET}", "redis://monitor@127.0.0.1:6379": "{SECRET}"}}\n'
+
+
+def test_what_ansible_logs_of_a_call_holds_no_secret_whatever_addresses_stand_around_it() -> None:
+    """Ansible first masks what is between :// and @, and then looks for the content that it was told to hide."""
+    plain = {"path": "/x", "content": "URL=http://127.0.0.1:3005\nFilter=@resources\n", "sensitive": False}
+    for content, leaks in ((ADDRESSES, True), (encoded(ADDRESSES), False)):
+        row = {"path": "/y", "secret_content": content, "sensitive": True}
+        logged = heuristic_log_sanitize(str([plain, row, plain]), {content})
+        assert (SECRET in logged) is leaks, logged
+        assert content not in logged
+
+
+def test_content_that_came_damaged_is_one_sentence(tmp_path: Path) -> None:
+    file = {"path": str(tmp_path / "x"), "secret_content": "no base64!", "sensitive": True}
+    refused = run_module("files", wanted(tmp_path, files=[file]))
+    assert refused["msg"] == f"The content of the file {tmp_path}/x came damaged; it is not base64."
 
 
 def test_a_secret_is_never_written_over_a_symbolic_link(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def deploy(root: Path) -> None:
     """Files, a data directory, logs and a release, as the other modules leave them."""
     files = [
         {"path": str(root / "config/app.env"), "content": "x\n"},
-        {"path": str(root / "config/credentials/db"), "secret_content": "s3cret-value", "sensitive": True},
+        {"path": str(root / "config/credentials/db"), "secret_content": "czNjcmV0LXZhbHVl", "sensitive": True},
     ]
     directories = [{"path": str(root / name)} for name in ("config", "logs", "run", "releases")]
     data = {"path": str(root / "data"), "mode": "0700", "keep": True}

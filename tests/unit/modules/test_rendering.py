@@ -67,7 +67,7 @@ def test_a_template_sees_only_the_secrets_it_names(plan: Plan) -> None:
 
 def test_the_content_of_a_secret_file_goes_into_the_suboption_that_is_not_logged(plan: Plan) -> None:
     args = render_files([PASSWORD], plan, "vm1", None, {"redis_password": "value"})[0].as_module_args()
-    assert (args["secret_content"], args["sensitive"], "content" in args) == ("value", True, False)
+    assert (args["secret_content"], args["sensitive"], "content" in args) == ("dmFsdWU=", True, False)
 
 
 def test_templates_are_rendered_as_written(plan: Plan, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def test_every_container_has_its_own_address_and_none_is_of_the_dynamic_range(tm
     here = plan["hosts"]["vm1"]["containers"]
     fixed = [each["bind"] for each in [*plan["instances"], *plan["spares"]]]
     fixed += [here[name] for name in ("gateway", "edge", "postgresql", "redis")]
+    fixed += [part["bind"] for part in plan["monitoring"]["parts"]]
     assert len(set(fixed)) == len(fixed)
     assert all(address.startswith("172.29.64.") and int(address.rpartition(".")[2]) < 240 for address in fixed)
     assert here["dynamic"] == "172.29.64.240/28"
@@ -52,10 +54,11 @@ def test_one_host_publishes_its_edge_and_nothing_else(one: Plan) -> None:
     assert (one["postgresql"]["published"], one["redis"]["published"]) == (None, None)
 
 
-def test_two_hosts_publish_the_stores_on_the_host_s_own_address_and_no_instance(two: Plan) -> None:
+def test_two_hosts_publish_stores_and_slots_on_the_host_s_own_address_for_each_other(two: Plan) -> None:
     assert (two["postgresql"]["published"], two["redis"]["published"]) == ("192.0.2.12", "192.0.2.12")
     assert two["postgresql"]["allow"] == ["172.29.64.0/24", "192.0.2.11/32"]
-    assert set(published(two, "instances").values()) == {None}
+    # Prometheus on node2 asks the slots of node1.
+    assert set(published(two, "instances").values()) == {"192.0.2.11"}
     assert {name for name, at in published(two, "endpoints").items() if at} == {"api-gateway", "ui"}
 
 
@@ -126,6 +129,57 @@ def test_a_release_that_runs_needs_no_images_on_the_controller(tmp_path: Path, o
     other = one | {"release": one["release"] | {"id": "1.0.0+ffffffff"}}
     (error,) = errors_of(tmp_path, COMPOSE, releases=without, applied=other)
     assert "has no container image" in error
+
+
+def releases_with(**images: dict[str, Any]) -> Releases:
+    """Both releases of the folder; of an image that is left out, the older one has none."""
+    older = {name: row for name, row in IMAGES.items() if name != "monitoring"}
+    return Releases("dist", RELEASES.current, RELEASES.ids, images={"1.0.0+0123abcd": older} | images)
+
+
+def test_a_release_built_before_the_mesh_was_watched_takes_that_image_of_the_release_that_runs(
+    tmp_path: Path, one: Plan
+) -> None:
+    found = plan_of(tmp_path, COMPOSE, releases=releases_with(), applied=one)["release"]["images"]
+    assert found == one["release"]["images"]
+
+
+def test_it_takes_that_of_another_release_in_the_folder_where_none_runs(tmp_path: Path) -> None:
+    newer = {"1.10.0+89abcdef": {"monitoring": IMAGES["monitoring"] | {"tag": "aimesh/monitoring:3.0-66666666"}}}
+    found = plan_of(tmp_path, COMPOSE, releases=releases_with(**newer))["release"]["images"]
+    assert found["monitoring"]["reference"] == "aimesh/monitoring:3.0-66666666"
+
+
+def test_an_image_of_another_debian_is_not_taken(tmp_path: Path) -> None:
+    newer = {"1.10.0+89abcdef": {"monitoring": IMAGES["monitoring"] | {"os": "debian-12"}}}
+    (error,) = errors_of(tmp_path, COMPOSE, releases=releases_with(**newer))
+    assert "has no container image monitoring; build them with" in error
+
+
+def test_a_release_without_that_image_is_refused_with_one_sentence_where_nobody_has_it(tmp_path: Path) -> None:
+    (error,) = errors_of(tmp_path, COMPOSE, releases=releases_with())
+    assert "The release 1.0.0+0123abcd has no container image monitoring; build them with" in error
+
+
+def test_a_mesh_that_nothing_watches_needs_no_such_image(tmp_path: Path) -> None:
+    unwatched = TWO_COMPOSE_HOSTS.replace("    mesh_monitoring: {hosts: {node2: }}\n", "")
+    plan = plan_of(tmp_path, unwatched, releases=releases_with())
+    assert plan["monitoring"] is None
+    assert "monitoring" not in plan["release"]["images"]
+
+
+@pytest.mark.parametrize("applied_has_it", [True, False])
+def test_a_rollback_to_a_recorded_release_of_that_time_goes_through(
+    tmp_path: Path, one: Plan, applied_has_it: bool
+) -> None:
+    recorded = copy.deepcopy(one["release"])
+    kept = recorded["images"].pop("monitoring")
+    applied = copy.deepcopy(one)
+    if not applied_has_it:
+        del applied["release"]["images"]["monitoring"]
+    newer = {"1.10.0+89abcdef": {"monitoring": IMAGES["monitoring"]}}
+    plan = plan_of(tmp_path, COMPOSE, releases=releases_with(**newer), applied=applied, release=recorded)
+    assert plan["release"]["images"] == recorded["images"] | {"monitoring": kept}
 
 
 def test_a_removal_needs_no_images(tmp_path: Path) -> None:

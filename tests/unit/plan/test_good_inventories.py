@@ -140,7 +140,14 @@ def test_a_good_inventory_has_a_plan_that_says_so(
 def test_json_on_the_command_line_is_a_mapping(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, BASELINE, {"mesh_scale": '{"registry": "2"}', "mesh_accept_inventory": "yes"})
     assert plan["services"]["registry"]["replicas"] == 2
-    assert plan["wishes"] == {"target_version": None, "scale": {"registry": 2}, "drill": None, "accept_inventory": True}
+    assert plan["wishes"] == {
+        "target_version": None,
+        "scale": {"registry": 2},
+        "drill": None,
+        "drill_profile": "fast",
+        "drill_fault": "redis-exporter",
+        "accept_inventory": True,
+    }
 
 
 def test_a_plain_users_mesh_lives_in_their_home(tmp_path: Path) -> None:

@@ -90,10 +90,17 @@ def test_hosts_of_their_own_are_reached_over_the_mesh_address_and_no_wider(tmp_p
     assert plan["postgresql"]["listen"] == ["127.0.0.1", "192.0.2.12"]
     assert plan["postgresql"]["allow"] == ["127.0.0.1/32", "192.0.2.11/32"]
     assert (plan["redis"]["address"], plan["redis"]["listen"]) == ("192.0.2.12", ["127.0.0.1", "192.0.2.12"])
-    assert {instance["bind"] for instance in plan["instances"]} == {"127.0.0.1"}
+    # Prometheus on node2 asks each of them for its metrics.
+    assert {instance["bind"] for instance in plan["instances"]} == {"192.0.2.11"}
     assert plan["mesh"]["state_home"]["host"] == "node2"
     binds = {endpoint["service"]: endpoint["bind"] for endpoint in plan["endpoints"]}
     assert (binds["api-gateway"], binds["registry"]) == ("0.0.0.0", "127.0.0.1")
+
+
+def test_without_monitoring_on_another_host_slots_listen_on_loopback_alone(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, TWO_HOSTS.replace("mesh_monitoring: {hosts: {node2: }}", "mesh_monitoring: {hosts: {}}"))
+    assert plan["monitoring"] is None
+    assert {instance["bind"] for instance in plan["instances"]} == {"127.0.0.1"}
 
 
 def test_an_app_host_behind_another_edge_binds_its_address_and_calls_the_edge(tmp_path: Path) -> None:
@@ -101,7 +108,7 @@ def test_an_app_host_behind_another_edge_binds_its_address_and_calls_the_edge(tm
     plan = plan_of(tmp_path, text)
     registry = [instance for instance in plan["instances"] if instance["service"] == "registry"]
     assert [(i["id"], i["host"], i["bind"], i["port"]) for i in registry] == [
-        ("registry@a", "node1", "127.0.0.1", 13001),
+        ("registry@a", "node1", "192.0.2.11", 13001),
         ("registry@b", "node2", "192.0.2.12", 13011),
     ]
     assert endpoint_url(plan, "registry", "node2") == "http://192.0.2.11:3001"

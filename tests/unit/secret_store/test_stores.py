@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import ssl
 import stat
 from pathlib import Path
 
@@ -16,10 +18,12 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     SecretStore,
     SecretStoreError,
     generate,
+    generate_for,
     keyed_fingerprint,
     open_store,
     resolve_secrets,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.certificate import SERVER_NAME
 
 PASSWORD = "correct horse battery staple"
 VALUE = "v" * 43
@@ -258,3 +262,49 @@ def test_check_mode_predicts_a_secret_that_does_not_exist_yet(tmp_path: Path) ->
     assert len(predicted["redis_password"]) == len(generate())
     with pytest.raises(MissingSecretError):
         resolve_secrets(plan, ["redis_password"], loader(None), None)
+
+
+def test_the_certificate_for_metrics_is_one_line_and_good_for_both_ends_of_a_connection(tmp_path: Path) -> None:
+    value = generate_for("metrics_tls")
+    assert "\n" not in value
+    pem = tmp_path / "both.pem"
+    pem.write_bytes(base64.b64decode(value))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem)
+    server.load_verify_locations(pem)
+    server.verify_mode = ssl.CERT_REQUIRED
+    assert shaken(server, client(pem, certificate=True)) is None
+    assert "did not return a certificate" in str(shaken(server, client(pem, certificate=False)))
+
+
+def client(pem: Path, *, certificate: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(pem))
+    if certificate:
+        context.load_cert_chain(pem)
+    return context
+
+
+def shaken(server: ssl.SSLContext, caller: ssl.SSLContext) -> ssl.SSLError | None:
+    """Why the two do not come together, None when they do; no socket is needed."""
+    to_server, to_caller = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        server.wrap_bio(to_server, to_caller, server_side=True),
+        caller.wrap_bio(to_caller, to_server, server_hostname=SERVER_NAME),
+    ]
+    for _ in range(6):
+        for end in ends:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError as error:
+                return error
+    return None
+
+
+def test_a_secret_of_somebody_else_may_be_short_and_one_of_ours_may_not(tmp_path: Path) -> None:
+    store = file_store(tmp_path)
+    store.put_all_if_absent({"receiver_mail": "short", "admin_token": "short"})
+    assert store.get("receiver_mail") == "short"
+    with pytest.raises(SecretStoreError, match="at least 32 are needed"):
+        store.get("admin_token")

@@ -119,13 +119,16 @@ def test_minima_are_not_judged_when_a_host_was_left_out_and_that_is_said() -> No
     assert "vm2 did not take part" in _said(two_hosts(), verdict)["warnings"][0]
 
 
-def test_planned_ports_are_those_of_endpoints_instances_spares_and_stores_each_once() -> None:
+def test_planned_ports_are_those_of_endpoints_slots_stores_and_monitoring_each_once() -> None:
     ports = {(entry["address"], entry["port"]): entry["purpose"] for entry in planned_ports(SMALL, "vm1")}
     assert ports["0.0.0.0", 3000] == "the endpoint of api-gateway" and ports["127.0.0.1", 13001] == "registry@a"
     assert ports["127.0.0.1", 13011] == "registry@b"
-    assert ports["127.0.0.1", 5432] == "postgresql" and ports["127.0.0.1", 6379] == "redis" and len(ports) == 20
+    assert ports["127.0.0.1", 5432] == "postgresql" and ports["127.0.0.1", 6379] == "redis"
+    assert ports["127.0.0.1", 9090] == "prometheus" and len(ports) == 27
     assert len(planned_ports(LOCAL, "localhost")) == 8
 
 
-def test_data_lies_in_the_state_directory_and_in_the_stores() -> None:
-    assert data_paths(SMALL, "vm1") == ["/var/lib/aimesh", "/var/lib/postgresql/17/mesh", "/var/lib/redis-mesh"]
+def test_data_lies_in_the_state_directory_in_the_stores_and_with_what_watches_them() -> None:
+    watching = [f"/var/lib/aimesh-{part}" for part in ("alert-receiver", "alertmanager", "prometheus")]
+    stores = ["/var/lib/postgresql/17/mesh", "/var/lib/redis-mesh"]
+    assert data_paths(SMALL, "vm1") == ["/var/lib/aimesh", *stores, *watching]

@@ -50,8 +50,32 @@ def two_hosts(plan: dict[str, Any]) -> dict[str, Any]:
         "node1": {"address": "192.0.2.11", "roles": ["edge", "app"], "os": os},
         "node2": {"address": "192.0.2.12", "roles": ["data", "cache", "monitoring"], "os": os},
     }
-    for entry in [*plan["endpoints"], *plan["instances"]]:
+    for entry in [*plan["endpoints"], *plan["instances"], *plan["spares"]]:
         entry["host"] = "node1"
     plan["postgresql"] |= {"host": "node2", "address": "192.0.2.12", "listen": ["127.0.0.1", "192.0.2.12"]}
     plan["redis"] |= {"host": "node2", "address": "192.0.2.12", "listen": ["127.0.0.1", "192.0.2.12"]}
+    watch_from(plan, "node2")
     return plan
+
+
+@pytest.fixture
+def three_hosts(two_hosts: dict[str, Any]) -> dict[str, Any]:
+    """The two hosts, watched from a third one that does nothing else."""
+    two_hosts["hosts"]["node2"]["roles"].remove("monitoring")
+    two_hosts["hosts"]["node3"] = {**two_hosts["hosts"]["node2"], "address": "192.0.2.13", "roles": ["monitoring"]}
+    watch_from(two_hosts, "node3")
+    return two_hosts
+
+
+def watch_from(plan: dict[str, Any], home: str) -> None:
+    """Deal out the parts of monitoring as the plan does: beyond Prometheus's own host they listen with TLS."""
+    monitoring = plan["monitoring"]
+    places = {"node-exporter": list(plan["hosts"])}
+    places |= {"postgres-exporter": [plan["postgresql"]["host"]], "redis-exporter": [plan["redis"]["host"]]}
+    kinds = {part["part"]: part for part in monitoring["parts"]}
+    monitoring["host"], monitoring["parts"] = home, []
+    for name, part in kinds.items():
+        for host in places.get(name, [home]):
+            bind = "127.0.0.1" if host == home else plan["hosts"][host]["address"]
+            there = {"host": host, "bind": bind, "address": f"{bind}:{part['port']}", "tls": host != home}
+            monitoring["parts"].append(part | there)

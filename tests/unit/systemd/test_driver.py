@@ -24,18 +24,26 @@ def unit(files: dict[str, RenderedFile], name: str) -> str:
     return files[f"/etc/systemd/system/{name}.service"].content or ""
 
 
+WATCHING = (
+    "node-exporter", "postgres-exporter", "redis-exporter", "blackbox-exporter", "alert-receiver", "alertmanager",
+    "prometheus",
+)  # fmt: skip
+"""Parts of monitoring, in start order."""
+
+
 def test_one_host_gets_the_packages_of_all_its_roles_and_no_others(state: HostState) -> None:
-    assert set(state.packages) == {"haproxy", "postgresql-17", "redis-server"}
+    packages = [name for name in state.packages if not name.startswith("prometheus")]
+    assert set(packages) == {"haproxy", "postgresql-17", "redis-server"}
 
 
 def test_units_start_in_an_order_in_which_the_schema_comes_before_the_services(state: HostState) -> None:
     names = [each.name for each in state.units]
     assert names[0] == "aimesh-redis"
     assert names[1] == "aimesh-migrate"
-    assert names[-1] == "aimesh-haproxy"
-    assert names[2:-1] == [
+    assert names[2:8] == [
         f"aimesh-{s}@a" for s in ("api-gateway", "registry", "telemetry", "policy", "federation", "ui")
     ]
+    assert names[8:] == ["aimesh-haproxy", *(f"aimesh-{part}" for part in WATCHING)]
 
 
 def test_a_package_s_own_units_are_not_enabled_when_it_is_installed(state: HostState) -> None:
@@ -51,14 +59,15 @@ def test_debian_makes_no_main_cluster_beside_ours(state: HostState) -> None:
 
 def test_each_role_brings_its_own_part_only(two_hosts: dict[str, Any]) -> None:
     node1, node2 = render(two_hosts, "node1"), render(two_hosts, "node2")
-    assert node1.packages == ("haproxy",)
+    assert node1.packages == ("haproxy", "prometheus-node-exporter")
     assert node1.postgresql is None
     assert node1.release is not None
     assert next(each.name for each in node1.units) == "aimesh-migrate"
-    assert set(node2.packages) == {"postgresql-17", "redis-server"}
+    assert {"postgresql-17", "redis-server"} <= set(node2.packages) and "haproxy" not in node2.packages
     assert node2.release is None
-    assert [each.name for each in node2.units] == ["aimesh-redis"]
-    assert not any(file.path.startswith(CREDENTIALS) for file in node2.files)
+    assert [each.name for each in node2.units] == ["aimesh-redis", *(f"aimesh-{part}" for part in WATCHING)]
+    credentials = {file.path.removeprefix(CREDENTIALS) for file in node2.files if file.path.startswith(CREDENTIALS)}
+    assert credentials == {"alert_token", "db_monitor_password", "redis_monitor.json"}
 
 
 def test_services_on_another_host_reach_the_database_and_redis_by_address(two_hosts: dict[str, Any]) -> None:
@@ -80,10 +89,14 @@ def test_no_secret_s_value_is_in_a_unit_or_in_any_world_readable_file(
     holders = [path for path, file in files.items() if any(canary in (file.content or "") for canary in canaries)]
     assert holders, "the canaries are rendered somewhere, or this test proves nothing"
     for path in holders:
-        assert path.startswith(CREDENTIALS)
-        assert files[path].mode == "0600"
+        # Alertmanager has its configuration, tokens included, from one file that it reads again itself.
+        kept = ("root", "0600") if path.startswith(CREDENTIALS) else ("prometheus", "0640")
+        assert (files[path].group, files[path].mode) == kept, path
         assert files[path].owner == "root"
         assert files[path].sensitive
+    assert {path for path in holders if not path.startswith(CREDENTIALS)} == {
+        "/etc/aimesh/alertmanager/alertmanager.yml"
+    }
 
 
 def test_every_variable_with_a_secret_names_a_credential_that_the_unit_loads(files: dict[str, RenderedFile]) -> None:
@@ -184,11 +197,17 @@ def test_the_runtime_socket_is_no_tcp_port_and_not_for_everybody(files: dict[str
     assert not re.search(r"stats (enable|uri)|stats socket [^/]", text)
 
 
-def test_redis_has_one_user_and_the_default_one_is_off(files: dict[str, RenderedFile]) -> None:
+def test_redis_has_one_user_a_second_one_that_reads_no_key_and_the_default_one_is_off(
+    files: dict[str, RenderedFile],
+) -> None:
     lines = (files["/etc/aimesh/redis/users.acl"].content or "").splitlines()
     assert lines[0].startswith("user default off ")
     assert re.match(r"user mesh on #[0-9a-f]{64} ", lines[1])
-    assert len(lines) == 2
+    assert re.match(r"user mesh_monitor on #[0-9a-f]{64} ", lines[2])
+    rights = lines[2].split()[4:]
+    assert [word for word in rights if word[0] in "~&%"] == []
+    assert "-@all" in rights
+    assert len(lines) == 3
 
 
 def test_the_redis_user_has_its_own_keys_and_neither_scripts_nor_administration(
@@ -230,7 +249,7 @@ def test_a_new_release_runs_the_migration_again_and_restarts_the_services_but_no
     plan["release"]["id"] = "1.0.1+deadbeef"
     after = fingerprints(plan)
     unchanged = {name for name in before if before[name] == after[name]}
-    assert unchanged == {"aimesh-redis", "aimesh-haproxy"}
+    assert unchanged == {"aimesh-redis", "aimesh-haproxy", *(f"aimesh-{part}" for part in WATCHING)}
 
 
 def fingerprints(plan: dict[str, Any]) -> dict[str, str]:
@@ -282,3 +301,9 @@ def test_what_a_rollout_alone_writes_are_slots_migration_and_the_list_of_servers
 
 def test_a_host_without_slots_has_no_files_of_a_rollout(two_hosts: dict[str, Any]) -> None:
     assert slot_paths(two_hosts, "node2") == []
+
+
+def test_what_two_parts_need_is_there_once_and_in_one_way(plan: dict[str, Any], state: HostState) -> None:
+    folders = [folder.path for folder in state.directories]
+    assert folders.count("/etc/aimesh/credentials") == 1 and len(folders) == len(set(folders))
+    assert len(rendered(plan, "vm1")) == len({file.path for file in [*state.package_files, *state.files]})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.testbed import footprint, gate, playbook
+from tests.testbed import alerts, footprint, gate, playbook
 from tests.testbed.playbook import Outcome
 
 
@@ -64,7 +64,35 @@ def test_remote_calls_are_the_ssh_commands_of_the_verbose_output() -> None:
     assert outcome(output=text).remote_calls == 2
 
 
+PROOF = {"verdict": "pass", "fault": "registry", "message": "", "run_id": "r1", "hops": [{"name": "x", "seconds": 1.0}]}
+LABELS = {
+    "alertname": "ServiceDown",
+    "service": "registry",
+    "severity": "critical",
+    "team": "platform",
+    "mesh": "acme",
+    "drill": "true",
+}
+SAID = {
+    "summary": "registry is down",
+    "description": "No replica of registry in mesh acme answers.",
+    "runbook_url": "https://runbooks.example/service-down.md",
+}
+
+
+def arrived(*statuses: str, labels: dict[str, str] = LABELS) -> str:
+    """Lines of the alert receiver's ledger."""
+    return "".join(json.dumps({"status": each, "labels": labels, "annotations": SAID}) + "\n" for each in statuses)
+
+
+def told(active: list[dict[str, Any]], watchdog: float | None = 1e12) -> str:
+    return json.dumps({"watchdog_received": watchdog, "active": active}) + "\n"
+
+
 GOOD = {
+    "drills/alerts.json": json.dumps(PROOF),
+    "/deliveries": arrived("firing", "resolved"),
+    ":9096/alerts": told([]),
     "systemctl list-units": "aimesh-registry@a.service\n",
     "systemctl show": "MainPID=10\n",
     "PG_VERSION": "PG_VERSION\n",
@@ -130,6 +158,7 @@ GOOD_RUNS: list[tuple[str, Outcome, dict[str, str]]] = [
     ("idempotence", FINE, {}),
     ("check_diff", FINE, {}),
     ("verify", FINE, {}),
+    ("alert_drill", FINE, {}),
     ("remove_keeps_data", CHANGING, STOPPED),
     ("redeploy_adopts", CHANGING, {}),
     ("remove_everything", CHANGING, STOPPED),
@@ -146,7 +175,25 @@ def test_a_gate_lets_a_good_run_pass_and_no_failed_one(
 
 
 def test_every_gate_is_shown_a_good_run() -> None:
-    assert {name for name, _, _ in GOOD_RUNS} == set(gate.GATES)
+    # The soak runs no playbook that could fail; it has tests of its own.
+    assert {name for name, _, _ in GOOD_RUNS} | {"no_alert"} == set(gate.GATES)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (told([]), None),
+        (told([{"labels": {"alertname": "RedisDown", "service": "redis"}}]), "RedisDown of redis"),
+        (told([], watchdog=None), "The Watchdog does not arrive"),
+        (told([], watchdog=1.0), "The Watchdog does not arrive"),
+    ],
+)
+def test_the_soak_refuses_an_alert_and_a_silent_watchdog(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, answer: str, said: str | None
+) -> None:
+    monkeypatch.setitem(GOOD, ":9096/alerts", answer)
+    monkeypatch.setattr(alerts.fired_during_soak, "__defaults__", (0.0,))
+    assert judge("no_alert", FINE) == ([f"While all is well: {said}"] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -159,6 +206,19 @@ def test_every_gate_is_shown_a_good_run() -> None:
         ("idempotence", FINE, {"systemctl show": "MainPID=11\n"}, "restarted vm1 aimesh-registry@a.service"),
         ("check_diff", CHANGING, {}, "reports a change: vm1: Host has the files"),
         ("check_diff", FINE, {"systemctl show": "MainPID=11\n"}, "restarted vm1 aimesh-registry@a.service"),
+        (
+            "alert_drill",
+            FINE,
+            {"drills/alerts.json": json.dumps(PROOF | {"verdict": "fail"})},
+            "The last drill is fail",
+        ),
+        ("alert_drill", FINE, {"/deliveries": arrived("firing")}, "arrived as ['firing']"),
+        (
+            "alert_drill",
+            FINE,
+            {"/deliveries": arrived("firing", "resolved", labels=LABELS | {"severity": "ticket"})},
+            "label severity is ticket",
+        ),
         ("remove_keeps_data", CHANGING, {}, "Still running after the removal: vm1 aimesh-registry@a.service"),
         ("remove_keeps_data", CHANGING, STOPPED | {"PG_VERSION": ""}, "took the database's data"),
         ("remove_keeps_data", CHANGING, STOPPED | {"/var/lib/redis-mesh": ""}, "took Redis's data"),

@@ -13,10 +13,17 @@ SHARED = REPOSITORY / "molecule/shared"
 CONFIG = yaml.safe_load((REPOSITORY / ".config/molecule/config.yml").read_text())
 SCENARIOS = sorted((REPOSITORY / "molecule").glob("*/molecule.yml"))
 SEQUENCE = CONFIG["scenario"]["test_sequence"]
+OWN_SEQUENCES = {"monitoring"}
+"""Scenarios that ask something else than what every deploy is asked."""
+
+
+def own_sequences() -> list[list[str]]:
+    read = [yaml.safe_load(path.read_text()) for path in SCENARIOS]
+    return [each["scenario"]["test_sequence"] for each in read if "scenario" in each]
 
 
 def playbooks() -> list[str]:
-    named = [step.split()[1] for step in SEQUENCE if " " in step]
+    named = [step.split()[1] for steps in (SEQUENCE, *own_sequences()) for step in steps if " " in step]
     return [*named, *CONFIG["ansible"]["playbooks"].values()]
 
 
@@ -34,10 +41,21 @@ def test_every_gate_that_a_playbook_names_exists(path: Path) -> None:
         assert set(named) <= gates
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", [path for path in SCENARIOS if path.parent.name not in OWN_SEQUENCES], ids=lambda path: path.parent.name
+)
 def test_a_scenario_says_only_which_machines_it_wants(path: Path) -> None:
     assert list(yaml.safe_load(path.read_text())) == ["platforms"]
     assert len(path.read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", sorted(OWN_SEQUENCES))
+def test_a_scenario_with_a_sequence_of_its_own_says_nothing_else(name: str) -> None:
+    own = yaml.safe_load((REPOSITORY / "molecule" / name / "molecule.yml").read_text())
+    assert list(own) == ["platforms", "scenario"]
+    assert list(own["scenario"]) == ["test_sequence"]
+    assert own["scenario"]["test_sequence"][0] == own["scenario"]["test_sequence"][-1] == "destroy"
+    assert "verify" in own["scenario"]["test_sequence"]
 
 
 def test_the_sequence_begins_with_destroy_and_asks_every_question_of_a_deploy() -> None:

@@ -60,6 +60,18 @@ CONTROLS = [
         "failed",
     ),
     Control(
+        "process.{subject}.supervised",
+        "exporter stopped",
+        unit("aimesh-redis-exporter", ActiveState="inactive", SubState="dead"),
+        "aimesh-redis-exporter is loaded, inactive",
+    ),
+    Control(
+        "process.{subject}.owns_port",
+        "another Prometheus",
+        listeners(lambda rows: [r | {"lineage": [9, 1], "comm": "prom"} if r["port"] == 9090 else r for r in rows]),
+        "port 9090 is held by prom",
+    ),
+    Control(
         "process.{subject}.supervised", "not enabled", unit("aimesh-registry@a", UnitFileState="disabled"), "reboot"
     ),
     Control("process.{subject}.supervised", "frozen", all_processes(state="T"), "frozen"),

@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.durations import duration
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.receivers import LEDGER, all_receivers
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.routes import route_tree
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules import rule_groups
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import job_names, jobs, part_of, parts_on
 from vocabulary.answers import Answers
 from vocabulary.check import CATALOGUE, Target
 from vocabulary.mesh import Mesh
@@ -17,7 +23,10 @@ from vocabulary.run import Run
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 RUN_ID = "20260102t030405z-0a1b2c"
 STARTED, WRITTEN = 1_700_000_100.0, 1_700_000_000.0
+NOW = STARTED + 3600
+"""What the clock of every host shows."""
 MIB = 1024**2
+WATCHDOG = {"alertname": "Watchdog", "severity": "none", "service": "monitoring"}
 
 Change = Callable[[dict[str, Any], Any], Any]
 """(question, value of the healthy answer) → value of the answer, or an `Unable`."""
@@ -28,14 +37,41 @@ class Unable(str):
 
 
 def plan_of(name: str, **changes: Any) -> dict[str, Any]:
-    """A fixture plan, with some values replaced by dotted path."""
-    plan: dict[str, Any] = json.loads((FIXTURES / f"plan_{name}.json").read_text(encoding="utf-8"))
+    """A fixture plan, or `two_hosts`, with some values replaced by dotted path."""
+    plan = two_hosts() if name == "two_hosts" else _fixture(name)
     for path, value in changes.items():
         part = plan
         *folders, last = path.split("__")
         for folder in folders:
             part = part[folder]
         part[last] = value
+    return plan
+
+
+def _fixture(name: str) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads((FIXTURES / f"plan_{name}.json").read_text(encoding="utf-8"))
+    return plan
+
+
+def two_hosts() -> dict[str, Any]:
+    """The small fixture with its stores, and what watches it, on a second host."""
+    plan = _fixture("small")
+    first = plan["hosts"]["vm1"]
+    plan["hosts"] = {
+        "vm1": first | {"roles": ["edge", "app"]},
+        "vm2": first | {"address": "192.0.2.11", "roles": ["data", "cache", "monitoring"]},
+    }
+    plan["mesh"]["state_home"]["host"] = "vm2"
+    for store in ("postgresql", "redis"):
+        plan[store] |= {"host": "vm2", "address": "192.0.2.11", "listen": ["127.0.0.1", "192.0.2.11"]}
+    plan["postgresql"]["allow"] = ["127.0.0.1/32", "192.0.2.10/32"]
+    monitoring = plan["monitoring"]
+    node, *others = monitoring["parts"]
+    far = node | {"bind": "192.0.2.10", "address": "192.0.2.10:9100", "tls": True}
+    monitoring["host"] = "vm2"
+    monitoring["parts"] = [far, *(part | {"host": "vm2"} for part in (node, *others))]
+    part = next(part for part in monitoring["parts"] if part["part"] == "alert-receiver")
+    part |= {"bind": "192.0.2.11", "address": "192.0.2.11:9096"}
     return plan
 
 
@@ -79,7 +115,12 @@ class HealthyMesh:
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
         self.plan = mesh.plan
-        self.units = {host: mesh.units_on(host) for host in self.plan["hosts"]}
+        self.units = {host: self._units_of(host) for host in self.plan["hosts"]}
+
+    def _units_of(self, host: str) -> list[str]:
+        """Those of the driver, and those of the plan: a driver that forgets one makes a mesh that is not as planned."""
+        parts = [part["unit"] for part in parts_on(self.plan, host)]
+        return list(dict.fromkeys([*self.mesh.units_on(host), *parts]))
 
     def answer(self, host: str, question: dict[str, Any]) -> Any:
         return getattr(self, f"_{question['kind']}")(host, question)
@@ -175,7 +216,7 @@ class HealthyMesh:
     def _containers(self, host: str, _: dict[str, Any]) -> dict[str, dict[str, Any]]:
         rows = {}
         images = {image.reference: image.id for image in self.mesh.state_of(host).images}
-        for unit in self.units[host]:
+        for unit in self.mesh.units_on(host):
             planned = self.mesh.container_vars(Target(host, unit=unit))
             pid, memory = self._pid(host, unit), planned["memory_mb"] * MIB
             process = {"pid": pid, "uid": 10001, "capabilities": "0", "no_new_privileges": True, "seccomp": True}
@@ -213,6 +254,7 @@ class HealthyMesh:
             part = self.plan[name]
             if part["host"] == host:
                 owners |= {(address, part["port"]): name for address in part["listen"]}
+        owners |= {(part["bind"], part["port"]): part["unit"] for part in parts_on(self.plan, host)}
         rows = [self._listener(host, address, port, owner) for (address, port), owner in owners.items()]
         return [
             *rows,
@@ -220,7 +262,7 @@ class HealthyMesh:
         ]
 
     def _listener(self, host: str, address: str, port: int, owner: str) -> dict[str, Any]:
-        unit = next(unit for unit in self.units[host] if owner in unit)
+        unit = next(unit for unit in sorted(self.units[host], key=len) if owner in unit)
         pid = self._pid(host, unit)
         row = {"address": address, "port": port, "pid": pid, "comm": owner[:15]}
         return row | {"unit": f"{unit}.service", "lineage": [pid, 1]}
@@ -241,6 +283,71 @@ class HealthyMesh:
                     seen[each.path] = _stat("directory", each.mode, each.owner, each.group)
                     seen[f"{each.path}/data"] = _stat("file", "0644", each.owner, each.group)
         return seen
+
+    def _monitoring(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "at": NOW,
+            "prometheus": self._prometheus(question),
+            "alertmanager": self._alertmanager(),
+            "receiver": {"watchdog": NOW - 40, "active": 0},
+        }
+
+    def _prometheus(self, question: dict[str, Any]) -> dict[str, Any]:
+        plan = self.plan["monitoring"]
+        targets = [(job, target) for job in jobs(self.plan) for target in job.targets]
+        rules = [(group, rule) for group in rule_groups(self.plan)["groups"] for rule in group["rules"]]
+        times = {name: duration(plan[f"{name}_s"]) for name in ("scrape_interval", "evaluation_interval")}
+        by_job = [{"job": name, "instance": None, "value": "2"} for name in job_names(self.plan)]
+        signs = {
+            name: [
+                {"job": job.name, "instance": target.labels["instance"], "value": "1"}
+                for job, target in targets
+                if f'job="{job.name}"' in query
+            ]
+            for name, query in question["signs"].items()
+        }
+        return {
+            # A minute before the rest: then the first Watchdog was waited for.
+            "rules_read": NOW - 60,
+            "started": STARTED,
+            "reload_ok": True,
+            "loaded": STARTED,
+            "retention": {"time": f"{plan['retention_days']}d", "size": f"{plan['retention_mb']}MB"},
+            "intervals": times,
+            "jobs": job_names(self.plan),
+            "targets": [_target(job.name, target.labels) for job, target in targets],
+            "rules": [
+                {
+                    "name": rule.get("alert") or rule["record"], "type": "alerting" if "alert" in rule else "recording",
+                    "health": "ok", "error": "", "evaluated": NOW - 67, "interval": plan["evaluation_interval_s"],
+                }
+                for _, rule in rules
+            ],
+            "alerts": [WATCHDOG],
+            "alertmanagers": [f"http://{part_of(self.plan, 'alertmanager')['address']}/api/v2/alerts"],
+            "series": dict.fromkeys(question["queries"], by_job),
+            "signs": signs,
+        }  # fmt: skip
+
+    def _alertmanager(self) -> dict[str, Any]:
+        alerting = self.plan["monitoring"]["alerting"]
+        return {
+            "started": STARTED,
+            "reload_ok": True,
+            "loaded": STARTED,
+            "failed": 0.0,
+            "receivers": [each["name"] for each in all_receivers(self.plan, "")],
+            "route": yaml.safe_dump({"route": _as_alertmanager_writes(route_tree(alerting))}, sort_keys=False),
+            "alerts": [WATCHDOG | {"state": "active", "receivers": [LEDGER]}],
+        }
+
+    def _tls(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
+        refused = "SSLError: [SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"
+        return {"member": 200, "stranger": refused, "plain": 400}
+
+    def _drills(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
+        drill = {"schema": 1, "run_id": RUN_ID, "finished": NOW - 86400, "verdict": "pass", "hops": [], "message": ""}
+        return {"at": NOW, "alerts": drill}
 
     def _exposure(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
         return {"searched": question["secrets"], "processes": [], "files": [], "read": 100}
@@ -282,6 +389,22 @@ class HealthyMesh:
             "memory": {"reply": f"maxmemory:{plan['maxmemory_mb'] * MIB}\r\nmaxmemory_policy:{plan['policy']}\r\n"},
             "persistence": {"reply": f"aof_enabled:{persistent}\r\n"},
         }
+
+
+def _target(job: str, labels: dict[str, str]) -> dict[str, Any]:
+    """A spare does not run, so nobody answers there."""
+    seen = {"job": job, "instance": labels["instance"], "planned": labels.get("planned"), "scraped": NOW - 5}
+    spare = labels.get("planned") == "no"
+    return seen | {"health": "down" if spare else "up", "error": "connection refused" if spare else ""}
+
+
+def _as_alertmanager_writes(route: dict[str, Any]) -> dict[str, Any]:
+    """Its status shows every route with `continue`, and leaves out what is empty."""
+    shown = {name: value for name, value in route.items() if value not in ([], None)} | {"continue": False}
+    shown["continue"] = route.get("continue", False)
+    return shown | (
+        {"routes": [_as_alertmanager_writes(each) for each in route["routes"]]} if "routes" in route else {}
+    )
 
 
 def _stat(kind: str, mode: str, owner: str, group: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from controls import CONTROLS
 from healthy import judge, plan_of
 from vocabulary.check import CATALOGUE
 
-PLANS = ("small", "local", "compose")
+PLANS = ("small", "local", "compose", "two_hosts")
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -79,6 +79,32 @@ def test_a_mesh_that_was_never_updated_under_load_has_no_rollout_to_prove(gone: 
     assert {result["status"] for result in results if result["id"] == "rollout.none_unfinished"} == {"pass"}
 
 
+def test_a_mesh_that_nobody_watches_says_so_and_is_not_called_watched() -> None:
+    results = [each for each in judge(plan_of("small", monitoring=None)) if each["id"].startswith("monitoring.")]
+    assert {result["status"] for result in results} == {"not_applicable"}
+    assert all("mesh_monitoring has no host" in result["actual"] for result in results)
+
+
+def test_an_alert_drill_that_was_never_held_is_no_pass() -> None:
+    results = judge(plan_of("small"), answer_of("drills", lambda seen: seen.update(alerts=None)))
+    drill = next(result for result in results if result["id"] == "monitoring.drill.recent")
+    assert drill["status"] == "not_applicable"
+    assert "nothing is proven" in drill["actual"]
+
+
+def test_alerts_of_a_drill_and_warnings_do_not_disturb_the_quiet() -> None:
+    alerts = [{"alertname": "Drilled", "severity": "critical", "drill": "true"}]
+    alerts += [{"alertname": "DiskFilling", "severity": "warning"}]
+    results = judge(plan_of("small"), answer_of("monitoring", lambda seen: seen["prometheus"]["alerts"].extend(alerts)))
+    assert [each["id"] for each in results if each["status"] not in ("pass", "not_applicable")] == []
+
+
+def test_a_broken_part_of_monitoring_does_not_hide_that_alerts_arrived_a_moment_ago() -> None:
+    """The exporter that fails is red, and the way of alerts is not."""
+    results = judge(plan_of("small"), answer_of("monitoring", lambda seen: seen["prometheus"]["targets"].clear()))
+    assert {each["id"] for each in results if each["status"] == "fail"} == {"monitoring.targets.up"}
+
+
 def test_what_one_run_wants_is_no_difference_between_plans() -> None:
     wanted = plan_of("small", verify__writes=False)
     assert "plan.applied" not in [
@@ -87,24 +113,9 @@ def test_what_one_run_wants_is_no_difference_between_plans() -> None:
 
 
 def test_a_mesh_of_two_hosts_is_asked_where_things_are() -> None:
-    results = judge(two_hosts())
+    results = judge(plan_of("two_hosts"))
     assert [result for result in results if result["status"] not in ("pass", "not_applicable")] == []
     where = {result["id"]: result["host"] for result in results}
     assert where["postgresql.version.planned"] == where["redis.version.planned"] == "vm2"
     assert where["health.registry.instance"] == "vm1"
     assert where["plan.applied"] == "vm2"
-
-
-def two_hosts() -> dict[str, Any]:
-    """The small fixture with its stores on a second host."""
-    plan = plan_of("small")
-    first = plan["hosts"]["vm1"]
-    plan["hosts"] = {
-        "vm1": first | {"roles": ["edge", "app"]},
-        "vm2": first | {"address": "192.0.2.11", "roles": ["data", "cache", "monitoring"]},
-    }
-    plan["mesh"]["state_home"]["host"] = "vm2"
-    for store in ("postgresql", "redis"):
-        plan[store] |= {"host": "vm2", "address": "192.0.2.11", "listen": ["127.0.0.1", "192.0.2.11"]}
-    plan["postgresql"]["allow"] = ["127.0.0.1/32", "192.0.2.10/32"]
-    return plan

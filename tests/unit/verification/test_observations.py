@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import Any, ClassVar
 import pytest
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.engine import PROBES, answer_all
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.http_probe import field, metric_sum
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.certificate import metrics_certificate
 
 CANARY = "canary-0123456789abcdef0123456789abcdef-0123"
 
@@ -184,6 +186,38 @@ def test_a_secret_is_found_only_in_files_that_others_can_reach() -> None:
             (root / path).chmod(mode)
         seen = ask({"kind": "exposure", "secrets": ["canary"], "trees": [name]}, canary=CANARY)["value"]
     assert seen["files"] == [{"secret": "canary", "path": f"{name}/open.log"}]
+
+
+@pytest.mark.parametrize("form", ["stored", "written"])
+def test_a_key_is_found_as_it_is_stored_and_as_it_is_written_to_hosts(form: str) -> None:
+    stored = metrics_certificate()
+    pem = base64.b64decode(stored).decode()
+    public = pem[pem.index("-----BEGIN CERTIFICATE") :]
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "open.pem").write_text(stored if form == "stored" else pem, encoding="utf-8")
+        (root / "certificate.pem").write_text(public, encoding="utf-8")
+        seen = ask({"kind": "exposure", "secrets": ["metrics_tls"], "trees": [name]}, metrics_tls=stored)["value"]
+    assert seen["files"] == [{"secret": "metrics_tls", "path": f"{name}/open.pem"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "drill"), [(None, None), ('{"verdict": "pass", "finished": 1}', {"verdict": "pass", "finished": 1})]
+)
+def test_the_last_alert_drill_is_told_with_the_time_of_the_host(tmp_path: Path, text: str | None, drill: Any) -> None:
+    (tmp_path / "drills").mkdir()
+    if text:
+        (tmp_path / "drills" / "alerts.json").write_text(text, encoding="utf-8")
+    seen = ask({"kind": "drills", "state": str(tmp_path)})["value"]
+    assert seen["alerts"] == drill
+    assert abs(seen["at"] - time.time()) < 5
+
+
+def test_a_record_of_a_drill_that_is_no_json_is_not_called_absent(tmp_path: Path) -> None:
+    (tmp_path / "drills").mkdir()
+    (tmp_path / "drills" / "alerts.json").write_text("{", encoding="utf-8")
+    assert "not valid JSON" in ask({"kind": "drills", "state": str(tmp_path)})["error"]
 
 
 def test_a_listener_is_found_with_its_owner_and_the_owner_with_its_start() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import parts_on
 from vocabulary.check import Target, check
 from vocabulary.host import ANY_ADDRESSES
 from vocabulary.mesh import Mesh
@@ -68,6 +69,12 @@ def stores_on(mesh: Mesh, host: str) -> list[tuple[str, dict[str, Any]]]:
     return [(name, part) for name, part in parts if part["host"] == host]
 
 
+def grafana_on(mesh: Mesh, host: str) -> list[tuple[str, dict[str, Any]]]:
+    monitoring = mesh.plan.get("monitoring")
+    there = monitoring and monitoring["grafana"] and monitoring["host"] == host
+    return [("Grafana", monitoring["grafana"])] if there else []
+
+
 def planned(mesh: Mesh, host: str) -> dict[tuple[str, int], str]:
     """(address, port) → what listens there by the plan."""
     wanted: dict[tuple[str, int], str] = {}
@@ -78,7 +85,8 @@ def planned(mesh: Mesh, host: str) -> dict[tuple[str, int], str]:
         if each["host"] == host:
             for address in addresses(each):
                 wanted.setdefault((address, each["port"]), f"the endpoint of {each['service']}")
-    for name, part in stores_on(mesh, host):
+    listeners = [*stores_on(mesh, host), *((part["part"], part) for part in parts_on(mesh.plan, host))]
+    for name, part in [*listeners, *grafana_on(mesh, host)]:
         wanted |= {(address, part["port"]): name for address in addresses(part)}
     return wanted
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Unit
 from vocabulary.check import Target, check
 from vocabulary.mesh import Mesh
 from vocabulary.outcome import MismatchError, NotApplicableError, require, require_none
-from vocabulary.targets import each_instance, each_unit
+from vocabulary.targets import each_program, each_unit
 
 CLOCK_SLACK_S = 2.0
 RECENT_S = 300
@@ -57,7 +58,7 @@ def test_process_does_not_restart(mesh: Mesh, target: Target) -> None:
 @check(
     "process.{subject}.owns_port",
     "The supervised process of {subject} is the one that answers",
-    targets=each_instance,
+    targets=each_program,
     capability="supervisor",
 )
 def test_listener_belongs_to_the_unit(mesh: Mesh, target: Target) -> None:
@@ -76,9 +77,7 @@ def test_listener_belongs_to_the_unit(mesh: Mesh, target: Target) -> None:
     )
 
 
-@check(
-    "process.{subject}.current", "{subject} runs what is on the disk", targets=each_instance, capability="supervisor"
-)
+@check("process.{subject}.current", "{subject} runs what is on the disk", targets=each_program, capability="supervisor")
 def test_process_loaded_the_present_files(mesh: Mesh, target: Target) -> None:
     host = mesh.host(target.host)
     service = host.service(target.unit)
@@ -90,17 +89,23 @@ def test_process_loaded_the_present_files(mesh: Mesh, target: Target) -> None:
         raise MismatchError(
             expected=f"the unit {target.unit} from the driver", actual="the driver renders no such unit"
         )
-    newer = [path for path in units[0].files if host.file(path).changed > process["started"] + CLOCK_SLACK_S]
+    newer = [path for path in read_at_start(units[0]) if host.file(path).changed > process["started"] + CLOCK_SLACK_S]
     require_none(
         [f"{path} was changed after the process had started" for path in newer],
         f"no file of {target.unit} newer than its process",
     )
 
 
+def read_at_start(unit: Unit) -> list[str]:
+    """Of a unit that reads its configuration again while it runs, what its supervisor has started it by."""
+    own = unit.container.files if unit.container else [path for path in unit.files if path.endswith(".service")]
+    return list(own if unit.reload else unit.files)
+
+
 @check(
     "process.{subject}.recorded",
     "What {subject} loaded is on record",
-    targets=each_instance,
+    targets=each_program,
     capability="records",
     hint="records",
 )
@@ -117,7 +122,7 @@ def test_loaded_fingerprint_is_recorded(mesh: Mesh, target: Target) -> None:
 @check(
     "process.{subject}.unprivileged",
     "{subject} runs without the rights of root",
-    targets=each_instance,
+    targets=each_program,
     capability="supervisor",
 )
 def test_service_is_not_root(mesh: Mesh, target: Target) -> None:

@@ -205,6 +205,23 @@ class ObservedHost(testinfra.host.Host):
         replies: dict[str, dict[str, Any]] = self.observed.demand(question, "Redis answers")
         return replies
 
+    def monitoring(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What Prometheus, Alertmanager and the alert receiver say; a part that does not answer has an `error`."""
+        seen: dict[str, Any] = self.observed.demand(
+            {"kind": "monitoring", **question}, "answers of what watches the mesh"
+        )
+        return seen
+
+    def tls(self, **question: Any) -> dict[str, Any]:
+        """`member`, `stranger`, `plain`: the status each gets from a listener, or why it gets none."""
+        seen: dict[str, Any] = self.observed.demand({"kind": "tls", **question}, "a listener that speaks TLS")
+        return seen
+
+    def drills(self) -> dict[str, Any]:
+        """`at`, the host's time, and `alerts`, the proof of the last alert drill or None."""
+        seen: dict[str, Any] = self.observed.ask({"kind": "drills", "state": self.mesh.state_dir})
+        return seen
+
     def exposure(self, secrets: list[str], trees: list[str]) -> dict[str, Any]:
         """Where values of secrets lie open; values never leave the host."""
         timeout = 3 * self.mesh.probe_timeout

@@ -50,12 +50,23 @@ def endpoints_of(service: str) -> Callable[[Mesh], list[Target]]:
     return targets
 
 
-def each_unit(mesh: Mesh) -> list[Target]:
-    """Every long-running process of the mesh, services and what they stand on alike.
+def each_part(mesh: Mesh) -> list[Target]:
+    """Every part of what watches the mesh, on each of its hosts."""
+    parts = (mesh.plan.get("monitoring") or {"parts": []})["parts"]
+    return [Target(part["host"], part["part"], part["unit"], part["unit"], part) for part in parts]
 
-    Instances come from the plan itself, so that a driver that forgets one does not hide it.
+
+def each_program(mesh: Mesh) -> list[Target]:
+    """Instances, and what watches them: programs of the plan with a `bind` and a `port` of their own."""
+    return [*each_instance(mesh), *each_part(mesh)]
+
+
+def each_unit(mesh: Mesh) -> list[Target]:
+    """Every long-running process of the mesh: services, what they stand on, and what watches them.
+
+    Instances and parts of monitoring come from the plan itself, so that a driver that forgets one does not hide it.
     """
-    targets = each_instance(mesh)
+    targets = each_program(mesh)
     known = {(target.host, target.unit) for target in targets}
     for host in query.host_names(mesh.plan):
         for unit in mesh.units_on(host):

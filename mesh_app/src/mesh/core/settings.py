@@ -43,6 +43,17 @@ class RedisLogin:
 
 
 @dataclass(frozen=True)
+class AlertReceiver:
+    """Where the mesh's monitoring tells what fires; the token is read from its file at each use."""
+
+    url: str
+    token_file: str
+
+    def token(self) -> str:
+        return read_secret("MESH_ALERT_TOKEN_FILE", self.token_file)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything one service process is told from outside. Times are seconds, sizes bytes."""
 
@@ -80,6 +91,7 @@ class Settings:
     federation_interval: float
     drain: float
     otlp_endpoint: str | None
+    alerts: AlertReceiver | None
     log_level: str
     body_limit: int = 1024 * 1024
 
@@ -133,6 +145,7 @@ def load_settings(service: str, env: Mapping[str, str]) -> Settings:
         federation_interval=_decimal(env, "MESH_FEDERATION_INTERVAL_SECONDS", 5.0),
         drain=_decimal(env, "MESH_DRAIN_SECONDS", 10.0),
         otlp_endpoint=_http_url(env, otlp, "") if env.get(otlp) else None,
+        alerts=alert_receiver(env),
         log_level=_choice(env, "MESH_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
     )
     settings.redis.password()
@@ -166,6 +179,15 @@ def redis_login(env: Mapping[str, str]) -> RedisLogin:
             "MESH_REDIS_URL names a user but MESH_REDIS_PASSWORD_FILE is not set; point it to the password's file."
         )
     return RedisLogin(url, parts.username, password_file)
+
+
+def alert_receiver(env: Mapping[str, str]) -> AlertReceiver | None:
+    """None where monitoring is not part of the mesh; reads the token once to prove it can."""
+    if not env.get("MESH_ALERTS_URL"):
+        return None
+    receiver = AlertReceiver(_http_url(env, "MESH_ALERTS_URL", ""), env.get("MESH_ALERT_TOKEN_FILE", ""))
+    receiver.token()
+    return receiver
 
 
 def _database_url(variable: str, url: str | None) -> str:

@@ -9,10 +9,12 @@ import aiohttp
 import msgspec
 
 from mesh.core.secrets import ConfigError
-from mesh.core.settings import SERVICES, url_variable
+from mesh.core.settings import SERVICES, alert_receiver, url_variable
 from mesh.doctor.finding import FAIL, OK, WARN, Check, Finding
 
 _TIMEOUT = aiohttp.ClientTimeout(total=3.0)
+_LIMIT = 4 * 1024 * 1024
+"""Bytes of an answer that are looked at."""
 
 
 def checks(env: Mapping[str, str]) -> list[Check]:
@@ -21,17 +23,23 @@ def checks(env: Mapping[str, str]) -> list[Check]:
         *(Check(name, partial(_service, name, key, env[key])) for name, key in named if env.get(key)),
         Check("peers", partial(_peers, env)),
         *([Check("openid provider", partial(_provider, env))] if env.get("MESH_OIDC_ISSUER") else []),
+        Check("alert receiver", partial(_alerts, env)),
     ]
 
 
-async def _ask(url: str) -> tuple[int, bytes]:
+async def _ask(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
     """Status and the beginning of the body; raises ConfigError with the reason."""
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-            session.get(url, allow_redirects=False) as response,
+            session.get(url, headers=headers, allow_redirects=False) as response,
         ):
-            return response.status, await response.content.read(65536)
+            body = b""
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > _LIMIT:
+                    break
+            return response.status, body
     except TimeoutError:
         raise ConfigError(f"{url} did not answer in {_TIMEOUT.total:g} s") from None
     except (aiohttp.ClientError, ValueError) as error:
@@ -88,3 +96,26 @@ async def _provider(env: Mapping[str, str]) -> list[Finding]:
     except ValueError as error:
         raise ConfigError(f"{issuer}: {error}; look at the provider, or at MESH_OIDC_ISSUER.") from None
     return [Finding(OK, "openid provider", f"{issuer} has {len(keys)} keys")]
+
+
+async def _alerts(env: Mapping[str, str]) -> list[Finding]:
+    from mesh.ui.alerts import SILENT_AFTER, Report
+
+    receiver = alert_receiver(env)
+    if receiver is None:
+        return []
+    url = f"{receiver.url}/alerts"
+    try:
+        status, body = await _ask(url, {"Authorization": f"Bearer {receiver.token()}"})
+    except ConfigError as error:
+        raise ConfigError(f"{error}; start the alert receiver, or correct MESH_ALERTS_URL.") from None
+    if status == 401:
+        raise ConfigError(f"{url} refuses the token in MESH_ALERT_TOKEN_FILE; deploy both together.")
+    try:
+        report = msgspec.json.decode(body, type=Report)
+    except msgspec.DecodeError:
+        raise ConfigError(f"{url} is no alert receiver (status {status}); correct MESH_ALERTS_URL.") from None
+    if report.silent:
+        text = f"no Watchdog has arrived for {SILENT_AFTER / 60:g} minutes; look at Prometheus and Alertmanager."
+        return [Finding(WARN, "alert receiver", text)]
+    return [Finding(OK, "alert receiver", f"takes the token; alerts that fire: {len(report.active)}")]

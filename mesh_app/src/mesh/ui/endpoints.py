@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from mesh.access.identity import ANONYMOUS, IDENTITY_KEY, Access
 from mesh.core.runtime import Runtime
+from mesh.ui.alerts import Alerts
 from mesh.ui.pages import Gathered, Pages, static
 from mesh.ui.session import LIFETIME, LOGIN_COOKIE, SESSION_COOKIE, Session, Sessions
 from mesh.ui.views import Page, Views
@@ -79,7 +80,9 @@ class _Ui:
         self._settings = runtime.settings
         self._credentials = runtime.credentials
         self._cache = runtime.cache
-        self.views = Views(Upstreams(runtime), runtime.settings.public_url)
+        upstreams = Upstreams(runtime)
+        alerts = Alerts(upstreams, runtime.settings.alerts)
+        self.views = Views(upstreams, runtime.settings.public_url, alerts)
         self._pages = Pages(runtime.settings)
         # With MESH_AUTH off there are no sessions, so a key of this process's own will do.
         self._sessions = Sessions(runtime.settings.session_key or secrets.token_hex(32))

@@ -34,6 +34,7 @@ NAVIGATION = (
     ("/telemetry", "Telemetry"),
     ("/peers", "Peers"),
     ("/status", "Health"),
+    ("/alerts", "Alerts"),
 )
 
 

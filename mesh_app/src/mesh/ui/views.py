@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from mesh.core.settings import SERVICES, VERIFY_NAMESPACE
+from mesh.ui.alerts import Alerts
 from mesh.ui.chart import sample_charts, series_charts
 from mesh.ui.pages import Gathered
 from mesh.web.http import Call, Parameter
@@ -22,9 +23,10 @@ _CURSOR = Parameter("cursor")
 
 
 class Views:
-    def __init__(self, upstreams: Upstreams, gateway: str) -> None:
+    def __init__(self, upstreams: Upstreams, gateway: str, alerts: Alerts) -> None:
         self._upstreams = upstreams
         self._gateway = gateway
+        self._alerts = alerts
 
     def table(self) -> list[tuple[str, Page, tuple[Parameter, ...]]]:
         """Path, page and query parameters."""
@@ -38,16 +40,18 @@ class Views:
             ("/telemetry", self.telemetry, (Parameter("minutes"), _HARNESS)),
             ("/peers", self.peers, ()),
             ("/status", self.status, ()),
+            ("/alerts", self.alerts, ()),
         ]
 
     async def overview(self, call: Call, gathered: Gathered) -> View:
-        agents, everywhere, denied, newest, series, services = await gathered.all(
+        agents, everywhere, denied, newest, series, services, alerts = await gathered.all(
             self._get(call, "registry", "/api/v1/agents/count"),
             self._get(call, "registry", "/api/v1/agents/count", origin="all"),
             self._get(call, "policy", "/api/v1/decisions/count", decision="deny"),
             self._get(call, "policy", "/api/v1/decisions", decision="deny", limit="8"),
             self._get(call, "telemetry", "/api/v1/metrics/series", minutes="60"),
             self._health(),
+            self._alerts.look(),
         )
         own = agents["count"] if agents else None
         values = {
@@ -58,6 +62,7 @@ class Views:
             "decisions": newest["items"] if newest else None,
             "charts": series_charts(series)[:2] if series else None,
             "services": services,
+            "alerts": alerts,
         }
         return "overview.html", values
 
@@ -160,6 +165,12 @@ class Views:
     async def status(self, _call: Call, _gathered: Gathered) -> View:
         services = await self._health()
         return "status.html", {"services": services}
+
+    async def alerts(self, _call: Call, gathered: Gathered) -> View:
+        look = await self._alerts.look()
+        if look and look.unknown:
+            gathered.problems.append(ProblemError(502, look.unknown))
+        return "alerts.html", {"look": look}
 
     async def _get(self, call: Call, service: str, path: str, **params: str) -> Any:
         return await self._upstreams.get_json(service, path, call=call, params=params)

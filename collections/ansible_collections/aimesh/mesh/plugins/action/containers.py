@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import (
     container_args,
+    narrowed,
     units_of,
     verb_of,
     with_lines,
@@ -15,7 +16,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.unit_options import (
 
 class ActionModule(SliceAction):
     module = "aimesh.mesh.containers"
-    options: ClassVar[frozenset[str]] = frozenset({"verb"})
+    options: ClassVar[frozenset[str]] = frozenset({"verb", "only"})
 
     def module_args(self, part: Slice) -> dict[str, Any] | None:
         project, cluster = part.state.project, part.state.postgresql
@@ -25,12 +26,13 @@ class ActionModule(SliceAction):
         units = units_of(part)
         for row, unit in zip(units, part.state.units, strict=True):
             row["container"] = container_args(unit.container)
-        return {
+        args = {
             "verb": verb_of(self._task.args),
             "units": units,
             "project": {"name": project.name, "folder": project.folder},
             "managed_elsewhere": [cluster.unit] if cluster is not None else [],
         }
+        return narrowed(self._task.args, part, args)
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         return with_lines(args["verb"], super().perform(part, args))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.image_bundle import write_image_archive
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.image_bundle import holders, write_image_archive
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_bundle import ReleaseError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_source import release_folder
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
@@ -32,11 +32,12 @@ class ActionModule(SliceAction):
             return result
         release = part.plan["release"]
         folder = release_folder(release["id"], release["source"], part.repository)
-        references = {image.name: image.reference for image in part.state.images if image.name in missing}
+        images = [image for image in part.state.images if image.name in missing]
+        folders = holders(folder, {image.name: image.id for image in images})
         with tempfile.TemporaryDirectory(prefix="aimesh-images-") as scratch:
             archive = Path(scratch) / "images.tar"
             try:
-                write_image_archive(folder, references, archive)
+                write_image_archive(folders, {image.name: image.reference for image in images}, archive)
             except ReleaseError as error:
                 raise SliceError(str(error)) from None
             remote = self.send_file(archive)

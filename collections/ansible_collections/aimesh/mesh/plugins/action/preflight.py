@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import parts_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
     endpoints_on,
@@ -24,6 +25,10 @@ def planned_ports(plan: Plan, host: str) -> list[dict[str, Any]]:
     listeners = [(instance, instance["id"]) for instance in slots_on(plan, host)]
     listeners += [(endpoint, f"the endpoint of {endpoint['service']}") for endpoint in endpoints_on(plan, host)]
     listeners += [(plan[name], name) for name in ("postgresql", "redis") if plan[name]["host"] == host]
+    listeners += [(part, part["part"]) for part in parts_on(plan, host)]
+    monitoring = plan.get("monitoring")
+    if monitoring and monitoring["grafana"] and monitoring["host"] == host:
+        listeners.append((monitoring["grafana"], "grafana"))
     for listener, purpose in listeners:
         for address in published_at(listener):
             found.setdefault((address, listener["port"]), purpose)
@@ -36,7 +41,8 @@ def data_paths(plan: Plan, host: str) -> list[str]:
     for name, where in (("postgresql", postgresql_host(plan)), ("redis", redis_host(plan))):
         if where == host:
             found.append(plan[name]["data_dir"])
-    return found
+    kept = plan["monitoring"]["data_dirs"] if plan.get("monitoring") else {}
+    return found + [kept[part["part"]] for part in parts_on(plan, host) if part["part"] in kept]
 
 
 class ActionModule(SliceAction):

@@ -19,6 +19,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.wanted import 
     leaving_slots,
     shared_units,
     wanted_rollout,
+    watching_units,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identity
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
@@ -81,7 +82,8 @@ class ActionModule(SliceAction):
         wrong = refusals(applied, part.plan, operation)
         slices = cache(lambda host: replace(part, host=host))
         hosts = self._answers(part.plan)
-        wrong += [sentence for host in hosts for sentence in _restarts(part.plan, slices(host), hosts[host])]
+        for host, answer in hosts.items():
+            wrong += [*_restarts(part.plan, slices(host), answer), *_uninstalled(part.plan, host, answer)]
         if wrong:
             raise SliceError(" ".join(wrong))
         changes = running != part.plan["release"]["id"]
@@ -184,11 +186,21 @@ def _restarts(plan: Plan, part: Slice, answer: Mapping[str, Any]) -> list[str]:
         for unit, fingerprint in shared_units(plan, part).items()
         if answer["units"].get(unit, {}).get("recorded") != fingerprint
     ]
-    if not stale:
-        return []
-    return [
+    sentences = [
         f"{part.host}: {', '.join(stale)} would have to restart, and there is no second one; "
         "apply that first, in a maintenance window, with: ansible-playbook site.yml -i <inventory>"
+    ]
+    return sentences if stale else []
+
+
+def _uninstalled(plan: Plan, host: str, answer: Mapping[str, Any]) -> list[str]:
+    """A sentence about a host that was never watched: the files of what watches it belong to accounts of packages."""
+    units = watching_units(plan, host)
+    if not units or any(answer["units"].get(unit, {}).get("recorded") for unit in units):
+        return []
+    return [
+        f"{host} has no {', '.join(units)} yet, and a rollout installs nothing; "
+        "deploy first with: ansible-playbook site.yml -i <inventory>"
     ]
 
 

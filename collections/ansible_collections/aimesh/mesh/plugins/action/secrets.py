@@ -16,9 +16,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import (
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     FINGERPRINT_KEY,
-    SECRET_NAMES,
     SecretStoreError,
-    generate,
+    generate_for,
 )
 
 
@@ -52,7 +51,7 @@ class ActionModule(ActionBase):
         store = gathered.store
         if store is None:
             raise PlanError("There is no secret store; set mesh_secret_store to vault or file.")
-        names = (FINGERPRINT_KEY, *SECRET_NAMES)
+        names = (FINGERPRINT_KEY, *gathered.basics.secrets)
         try:
             missing = store.missing(names)
             reason = store.why_read_only() if missing else None
@@ -63,6 +62,6 @@ class ActionModule(ActionBase):
                 )
             if self._task.check_mode or not missing:
                 return missing
-            return store.put_all_if_absent({name: generate() for name in missing})
+            return store.put_all_if_absent({name: generate_for(name) for name in missing})
         except SecretStoreError as error:
             raise PlanError(str(error)) from None

@@ -22,6 +22,13 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.docker_client import (
     inspect,
     run_docker,
 )
+from ansible_collections.aimesh.mesh.plugins.module_utils.hangup_reload import (
+    Hangup,
+    ask,
+    hang_up,
+    hangup_of,
+    option_of,
+)
 
 PROJECT = "aimesh"
 """The one Compose project that is ours on any host."""
@@ -182,15 +189,30 @@ class Project:
             docker("rm", *there)
 
     def reload(self, name: str) -> str:
-        """Have HAProxy read its configuration without dropping a connection; what it complained of, or nothing."""
+        """Have a program read its configuration again without an end of its work; what it complained of, or nothing."""
         state = self.show([name])[name]
         if not state.running:
             return state.text
-        command = list(state.command)
-        conf = command[command.index("-f") + 1]
-        checked = run_docker(["exec", name, "haproxy", "-c", "-q", "-f", conf])
-        if checked.returncode != 0:
-            return complaint(checked.stderr or checked.stdout)
+        hangup = hangup_of(state.command)
+        return self._hang_up(state, hangup) if hangup else self._new_worker(state)
+
+    def _hang_up(self, state: ContainerState, hangup: Hangup) -> str:
+        try:
+            conf = option_of(state.command, "config.file")
+            address = option_of(state.command, "web.listen-address")
+        except LookupError as error:
+            return str(error)
+        refusal = self._refusal(state.name, [*hangup.check, conf])
+        if refusal:
+            return refusal
+        return hang_up(lambda: os.kill(state.pid, signal.SIGHUP), lambda: ask(address, hangup.name))
+
+    def _new_worker(self, state: ContainerState) -> str:
+        """HAProxy drops no connection: its old worker ends with the last of its own."""
+        name, command = state.name, list(state.command)
+        refusal = self._refusal(name, ["haproxy", "-c", "-q", "-f", command[command.index("-f") + 1]])
+        if refusal:
+            return refusal
         before = children_of(state.pid)
         # Not through the engine: it takes any signal for a stop by hand, and after a restart of the machine
         # it would leave the container down.
@@ -201,6 +223,11 @@ class Project:
                 return f"no new worker within {RELOAD_TIMEOUT_S:g} s"
             time.sleep(0.1)
         return ""
+
+    def _refusal(self, name: str, check: Sequence[str]) -> str:
+        """What a program's own check in its container has against a configuration; nothing when it is good."""
+        checked = run_docker(["exec", name, *check])
+        return "" if checked.returncode == 0 else complaint(checked.stderr or checked.stdout)
 
     def log(self, name: str) -> list[str]:
         """The last lines that the container has logged since this object was made."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import os
 import stat
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import write_atomic
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import FileRecord
 from ansible_collections.aimesh.mesh.plugins.module_utils.ownership import Ownership, describe, resolve_ownership
@@ -64,16 +68,34 @@ def wanted_file(options: dict[str, Any], *, predict: bool) -> WantedFile:
     path = options["path"]
     if not path.startswith("/"):
         raise HostChangeError(f"The file path {path} is not absolute.")
-    text = options["secret_content"] if options["sensitive"] else options["content"]
-    if text is None and not predict:
+    content = _content(path, options)
+    if content is None and not predict:
         raise HostChangeError(f"The file {path} came without content; its secrets were not resolved.")
     return WantedFile(
         path=path,
-        content=None if text is None else text.encode(),
+        content=content,
         sensitive=options["sensitive"],
         ownership=resolve_ownership(path, options["owner"], options["group"], options["mode"], predict=predict),
         validate=tuple(options["validate"]),
     )
+
+
+def hide_contents(module: AnsibleModule, rows: Iterable[dict[str, Any]]) -> None:
+    """Ansible masks an option as it came; what the files hold is masked in all that the module says as well."""
+    for row in rows:
+        if row["secret_content"]:
+            module.no_log_values.add((_content(row["path"], row | {"sensitive": True}) or b"").decode().strip())
+
+
+def _content(path: str, options: dict[str, Any]) -> bytes | None:
+    if not options["sensitive"]:
+        return None if options["content"] is None else str(options["content"]).encode()
+    if options["secret_content"] is None:
+        return None
+    try:
+        return base64.b64decode(options["secret_content"], validate=True)
+    except (binascii.Error, ValueError):
+        raise HostChangeError(f"The content of the file {path} came damaged; it is not base64.") from None
 
 
 def compare_file(wanted: WantedFile, *, was_sensitive: bool) -> FileChange | None:

@@ -25,6 +25,7 @@ BASELINE = {
 RESERVED = ("listen_addresses", "port", "unix_socket_directories")
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 SETTING = re.compile(r"[a-z_][a-z0-9_.]*")
+MAINTENANCE = "postgres"
 
 
 class PostgresError(Exception):
@@ -116,9 +117,14 @@ def config_text(cluster: WantedCluster) -> str:
 
 
 def access_text(cluster: WantedCluster) -> str:
-    """pg_hba: the cluster's own user over the socket; the mesh's logins over TCP with SCRAM; nobody else."""
+    """pg_hba: the cluster's own user over the socket; the mesh's logins over TCP with SCRAM; nobody else.
+
+    A login that is no member of the owner gets to the maintenance database alone, where nothing of the mesh is.
+    """
     lines = [f'local all "{cluster.run_as}" peer']
     lines += [f"host {cluster.database} +{cluster.owner.name} {block} scram-sha-256" for block in cluster.allow]
+    others = [login.name for login in cluster.logins if cluster.owner.name not in login.member_of]
+    lines += [f"host {MAINTENANCE} {name} {block} scram-sha-256" for name in others for block in cluster.allow]
     return HEADER + "".join(f"{line}\n" for line in lines)
 
 

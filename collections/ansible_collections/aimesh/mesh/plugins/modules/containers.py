@@ -67,6 +67,16 @@ options:
     suboptions:
       name: {description: Name of the project., type: str, required: true}
       folder: {description: Folder with its files., type: path, required: true}
+  alone:
+    description: Whether the given units alone are touched, and others that an earlier run recorded stay as they are.
+      Filled in by the action plugin.
+    type: bool
+    default: false
+  only:
+    description: C(monitoring) brings what watches the mesh to its state and leaves all else as it is. Understood by the
+      action plugin.
+    type: str
+    choices: [monitoring]
   managed_elsewhere:
     description: Units that another module starts; C(status) tells of them too. Filled in by the action plugin.
     type: list
@@ -187,6 +197,8 @@ def converge(module: AnsibleModule, project: Project) -> dict[str, Any]:
     wanted = [WantedUnit(unit["name"], unit["fingerprint"], unit["oneshot"], unit["reload"]) for unit in units]
     how = {unit["name"]: ComposeUnit(unit["container"]["service"], tuple(unit["container"]["files"])) for unit in units}
     recorded = unit_records.read_records(state_dir)
+    if module.params["alone"]:
+        recorded = {unit.name: recorded[unit.name] for unit in wanted if unit.name in recorded}
     names = list(dict.fromkeys([*(unit.name for unit in wanted), *recorded]))
     seen = seen_containers(project, names, module.check_mode)
     read = {unit["name"]: [path for path in unit["files"] if path not in how[unit["name"]].files] for unit in units}
@@ -246,6 +258,7 @@ def main() -> None:
             "units": {"type": "list", "elements": "dict", "default": [], "options": unit_options},
             "project": {"type": "dict", "required": True, "options": project_options},
             "managed_elsewhere": {"type": "list", "elements": "str", "default": []},
+            "alone": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

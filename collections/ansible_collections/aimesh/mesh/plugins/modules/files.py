@@ -56,7 +56,7 @@ options:
     suboptions:
       path: {description: Absolute path., type: path, required: true}
       content: {description: Content., type: str}
-      secret_content: {description: Content of a file with secrets. Never logged., type: str}
+      secret_content: {description: "Content of a file with secrets, in base64. Never logged.", type: str}
       sensitive: {description: Whether the content holds secrets., type: bool, default: false}
       owner: {description: Owner. Empty leaves it as it is., type: str, default: ""}
       group: {description: Group. Empty leaves it as it is., type: str, default: ""}
@@ -144,7 +144,12 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.host_directories impor
     compare_directory,
     wanted_directory,
 )
-from ansible_collections.aimesh.mesh.plugins.module_utils.host_files import FILE_OPTIONS, removal_diff, wanted_file
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_files import (
+    FILE_OPTIONS,
+    hide_contents,
+    removal_diff,
+    wanted_file,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.managed_files import apply_files, compare_files
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest, load_manifest, save_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
@@ -316,6 +321,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     with changing(module, "files"):
+        hide_contents(module, module.params["files"])
         outcome = FilesModule(module).run()
     result: dict[str, Any] = {
         "changed": outcome.changed,

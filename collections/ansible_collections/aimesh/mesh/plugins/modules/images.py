@@ -25,7 +25,10 @@ options:
     suboptions:
       name: {description: Name in the release., type: str, required: true}
       reference: {description: What the Compose files name., type: str, required: true}
-      id: {description: Id of the image., type: str, required: true}
+      id:
+        description: Id of the image; empty for one that is known by the digest in its reference alone.
+        type: str
+        required: true
       pull: {description: Whether it comes from the registry in the reference., type: bool, default: false}
   archive: {description: Archive on the host with the images that are missing., type: path}
 """
@@ -94,6 +97,21 @@ def found_images(names: list[str], *, check_mode: bool) -> dict[str, list[str]]:
     return found
 
 
+def identified(images: list[dict[str, Any]], *, check_mode: bool) -> list[dict[str, Any]]:
+    """The images, each with its id: of those that are known by reference alone the engine says it, once it has them."""
+    found = []
+    for image in images:
+        lines: list[str] = []
+        if not image["id"]:
+            try:
+                lines = inspect("image", [image["reference"]], "{{.Id}}")
+            except DockerError:
+                if not check_mode:
+                    raise
+        found.append(image | {"id": image["id"] or next(iter(lines), "")})
+    return found
+
+
 def bring(missing: list[dict[str, Any]], archive: str | None) -> None:
     """Load or pull what is missing. Raises HostChangeError."""
     if archive:
@@ -101,8 +119,9 @@ def bring(missing: list[dict[str, Any]], archive: str | None) -> None:
     for image in missing:
         if image["pull"]:
             docker("pull", "--quiet", image["reference"], timeout_s=TRANSFER_TIMEOUT_S)
-    found = found_images([image["id"] for image in missing], check_mode=False)
-    other = [f"{image['name']} ({image['id']})" for image in missing if image["id"] not in found]
+    named = [image for image in missing if image["id"]]
+    found = found_images([image["id"] for image in named], check_mode=False)
+    other = [f"{image['name']} ({image['id']})" for image in named if image["id"] not in found]
     if other:
         raise HostChangeError(
             f"The Docker Engine took {', '.join(other)} and has no image of that id; build the images of the release "
@@ -130,10 +149,15 @@ def prune(state_dir: str, release: str, images: list[OurImage]) -> list[str]:
 
 def run(module: AnsibleModule) -> dict[str, Any]:
     params, dry = module.params, bool(module.check_mode)
-    wanted: list[dict[str, Any]] = params["images"]
-    found = found_images([image["id"] for image in wanted], check_mode=dry)
+    by_reference = [image["reference"] for image in params["images"] if not image["id"]]
+    wanted = identified(params["images"], check_mode=dry)
+    found = found_images([image["id"] for image in wanted if image["id"]], check_mode=dry)
     missing = [image for image in wanted if image["id"] not in found]
-    unnamed = [image for image in wanted if image["reference"] not in found.get(image["id"], [])]
+    unnamed = [
+        image
+        for image in wanted
+        if image in missing or (image["reference"] not in by_reference and image["reference"] not in found[image["id"]])
+    ]
     result: dict[str, Any] = {"changed": bool(unnamed), "removed": []}
     result["loaded"] = [image["reference"] for image in unnamed]
     if module._diff and unnamed:
@@ -144,7 +168,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     send = [image["name"] for image in missing if not image["pull"]]
     if send and not params["archive"]:
         return result | {"changed": False, "needs_archive": send}
-    ours = [OurImage(params["release"], image["reference"], image["id"]) for image in wanted]
+    ours = [OurImage(params["release"], image["reference"], image["id"]) for image in wanted if image["id"]]
     recorded = read_images(params["state_dir"])
     if unnamed:
         # Recorded first: what an interrupted run brought is ours all the same.
@@ -153,6 +177,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         for image in unnamed:
             if not image["pull"]:
                 docker("image", "tag", image["id"], image["reference"])
+        ours = [
+            OurImage(params["release"], image["reference"], image["id"])
+            for image in identified(params["images"], check_mode=False)
+        ]
     every = list(dict.fromkeys([*recorded, *ours]))
     if every != recorded:
         write_images(params["state_dir"], every)

@@ -35,7 +35,7 @@ options:
     suboptions:
       path: {description: Absolute path., type: path, required: true}
       content: {description: Content., type: str}
-      secret_content: {description: Content of a file with secrets. Never logged., type: str}
+      secret_content: {description: "Content of a file with secrets, in base64. Never logged.", type: str}
       sensitive: {description: Whether the content holds secrets., type: bool, default: false}
       owner: {description: Owner. Empty leaves it as it is., type: str, default: ""}
       group: {description: Group. Empty leaves it as it is., type: str, default: ""}
@@ -86,7 +86,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils import apt, docker_engine
 from ansible_collections.aimesh.mesh.plugins.module_utils.docker_engine import Need
-from ansible_collections.aimesh.mesh.plugins.module_utils.host_files import FILE_OPTIONS, wanted_file
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_files import FILE_OPTIONS, hide_contents, wanted_file
 from ansible_collections.aimesh.mesh.plugins.module_utils.managed_files import apply_files, compare_files
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.no_autostart import no_autostart, restore_policy
@@ -217,6 +217,7 @@ def main() -> None:
     )
     result: dict[str, Any] = {}
     with changing(module, "packages"):
+        hide_contents(module, module.params["files"])
         result = run(module)
     module.exit_json(**result)
 

@@ -114,7 +114,7 @@ options:
         suboptions:
           path: {description: Absolute path., type: path, required: true}
           content: {description: Content., type: str}
-          secret_content: {description: Content of a file with secrets. Never logged., type: str}
+          secret_content: {description: "Content of a file with secrets, in base64. Never logged.", type: str}
           sensitive: {description: Whether the content holds secrets., type: bool, default: false}
           owner: {description: Owner. Empty leaves it as it is., type: str, default: ""}
           group: {description: Group. Empty leaves it as it is., type: str, default: ""}

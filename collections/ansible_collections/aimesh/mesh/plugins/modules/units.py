@@ -56,6 +56,16 @@ options:
       ready:
         description: When it counts as ready, C(url) with C(version), or C(tcp), within C(timeout_s) seconds.
         type: dict
+  alone:
+    description: Whether the given units alone are touched, and others that an earlier run recorded stay as they are.
+      Filled in by the action plugin.
+    type: bool
+    default: false
+  only:
+    description: C(monitoring) brings what watches the mesh to its state and leaves all else as it is. Understood by the
+      action plugin.
+    type: str
+    choices: [monitoring]
   managed_elsewhere:
     description: Units that another module starts; C(status) tells of them too. Filled in by the action plugin.
     type: list
@@ -176,6 +186,8 @@ def converge(module: AnsibleModule, systemd: Systemd) -> dict[str, Any]:
     state_dir, units = module.params["state_dir"], module.params["units"]
     wanted = [WantedUnit(unit["name"], unit["fingerprint"], unit["oneshot"], unit["reload"]) for unit in units]
     recorded = unit_records.read_records(state_dir)
+    if module.params["alone"]:
+        recorded = {unit.name: recorded[unit.name] for unit in wanted if unit.name in recorded}
     names = list(dict.fromkeys([*(unit.name for unit in wanted), *recorded]))
     seen = seen_units(systemd, names, module.check_mode)
     files = {unit["name"]: unit["files"] for unit in units}
@@ -235,6 +247,7 @@ def main() -> None:
             "verb": {"type": "str", "default": "converge", "choices": list(VERBS)},
             "units": {"type": "list", "elements": "dict", "default": [], "options": unit_options},
             "managed_elsewhere": {"type": "list", "elements": "str", "default": []},
+            "alone": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -76,11 +76,11 @@ class Image:
     """A container image of the release that the host must have."""
 
     name: str
-    """`mesh-app`, `haproxy`, `postgresql` or `redis`."""
+    """`mesh-app`, `haproxy`, `postgresql`, `redis` or `monitoring`; `grafana` is no part of the release."""
     reference: str
     """What the container files name: `aimesh/mesh-app:1.0.0-0123abcd`, or `registry.example/aimesh/redis@sha256:…`."""
     id: str
-    """`sha256:<hex>`, the same on every host that has the image."""
+    """`sha256:<hex>`, the same on every host that has the image; empty where only `reference`, by digest, is known."""
     pull: bool = False
     """From the registry that `reference` names; otherwise the controller sends it out of the release's folder."""
 

@@ -27,25 +27,45 @@ def read_rows(folder: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         raise ReleaseError(f"The release at {folder} has no image {error}; build it with: make images BASE=…") from None
 
 
-def write_image_archive(folder: Path, images: Mapping[str, str], target: Path) -> None:
-    """A tar that `docker load` takes: `images` maps names to references. A layer that several share is in it once.
+def holders(folder: Path, ids: Mapping[str, str]) -> dict[str, Path]:
+    """Name → folder of a release that has the image of this id: `folder` itself, else another one beside it.
 
-    Raises ReleaseError for an image that is missing, or a file that is not what release.json names.
+    An image that none has is looked for, and not found, in `folder`.
     """
-    rows = read_rows(folder, list(images))
+    found = {}
+    for name, id_ in ids.items():
+        others = sorted(path for path in folder.parent.iterdir() if path != folder) if folder.parent.is_dir() else []
+        found[name] = next((each for each in (folder, *others) if _has(each, name, id_)), folder)
+    return found
+
+
+def write_image_archive(folders: Mapping[str, Path], images: Mapping[str, str], target: Path) -> None:
+    """A tar that `docker load` takes: `images` maps names to references, `folders` to the folders of releases.
+
+    A layer that several share is in it once. Raises ReleaseError for an image that is missing, or a file that is not
+    what release.json names.
+    """
     manifest: list[dict[str, Any]] = []
-    layers: dict[str, str] = {}
+    layers: dict[str, tuple[Path, str]] = {}
     with tarfile.open(target, mode="w") as tar:
         for name, reference in images.items():
-            row = rows[name]
+            folder = folders[name]
+            row = read_rows(folder, [name])[name]
             config = _checked(folder, row["config"], row["id"].removeprefix("sha256:"))
             _add(tar, row["config"], config)
             names = [layer["file"] for layer in row["layers"]]
-            layers |= {layer["file"]: layer["sha256"] for layer in row["layers"]}
+            layers |= {layer["file"]: (folder, layer["sha256"]) for layer in row["layers"]}
             manifest.append({"Config": row["config"], "RepoTags": [reference], "Layers": names})
-        for file, digest in layers.items():
+        for file, (folder, digest) in layers.items():
             _add(tar, file, _checked(folder, file, digest))
         _add(tar, "manifest.json", json.dumps(manifest).encode())
+
+
+def _has(folder: Path, name: str, id_: str) -> bool:
+    try:
+        return bool(read_rows(folder, [name])[name]["id"] == id_)
+    except (ReleaseError, TypeError):
+        return False
 
 
 def _checked(folder: Path, name: str, digest: str) -> bytes:

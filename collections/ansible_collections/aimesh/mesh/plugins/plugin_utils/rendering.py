@@ -7,6 +7,7 @@ secret stands in for its value, so an identity never tells anything about a valu
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections import Counter
@@ -49,7 +50,11 @@ class RenderedFile:
             "validate": list(self.validate),
         }
         if self.content is not None:
-            args["secret_content" if self.sensitive else "content"] = self.content
+            if self.sensitive:
+                # Ansible takes what is between :// and @ for a password, and then no longer knows the text around it.
+                args["secret_content"] = base64.b64encode(self.content.encode()).decode()
+            else:
+                args["content"] = self.content
         return args
 
 
@@ -86,8 +91,17 @@ def _environment(templates: Path | None) -> jinja2.Environment:
     environment.filters["to_json"] = lambda value, indent=None: json.dumps(
         value, sort_keys=True, indent=indent, ensure_ascii=False
     )
+    environment.filters["from_base64"] = lambda value: _from_base64(str(value))
     environment.filters["sha256"] = lambda value: hashlib.sha256(str(value).encode()).hexdigest()
     return environment
+
+
+def _from_base64(value: str) -> str:
+    """What was encoded; a stand-in for a secret is none, and stays as it is."""
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except ValueError:
+        return value
 
 
 def _text(environment: jinja2.Environment, file: File, plan: Plan, host: str, secrets: Mapping[str, str]) -> str:

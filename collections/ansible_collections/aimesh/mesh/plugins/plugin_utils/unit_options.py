@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Container, Unit
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import parts_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.status_lines import status_lines
 
 VERBS = ("converge", "status", "stop")
+MONITORING = "monitoring"
+"""The one value of the option `only`: what watches the mesh."""
 
 
 def verb_of(task_args: Mapping[str, Any]) -> str:
@@ -19,6 +22,21 @@ def verb_of(task_args: Mapping[str, Any]) -> str:
     if verb not in VERBS:
         raise SliceError(f"The option verb is {verb}; it is one of {', '.join(VERBS)}.")
     return verb
+
+
+def narrowed(task_args: Mapping[str, Any], part: Slice, args: dict[str, Any]) -> dict[str, Any] | None:
+    """The module's arguments when the task has the option `only`, else `args`; None when no such unit is on the host.
+
+    Raises SliceError for a value that the option does not have.
+    """
+    only = task_args.get("only")
+    if only is None:
+        return args
+    if only != MONITORING or args["verb"] != VERBS[0]:
+        raise SliceError(f"The option only is {only}; it is {MONITORING}, and goes with verb {VERBS[0]}.")
+    watching = {each["unit"] for each in parts_on(part.plan, part.host)}
+    units = [row for row in args["units"] if row["name"] in watching]
+    return args | {"units": units, "alone": True} if units else None
 
 
 def units_of(part: Slice) -> list[dict[str, Any]]:

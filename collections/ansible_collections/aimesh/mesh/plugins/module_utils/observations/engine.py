@@ -15,24 +15,29 @@ from typing import Any
 from .base import Environment, ProbeError, Question, SecretMissingError
 from .command import answer_command
 from .containers_probe import answer_containers
+from .drills import answer_drills
 from .exposure import answer_exposure
 from .files import answer_files
 from .http_probe import answer_http, answer_scenario
+from .monitoring_probe import answer_monitoring
 from .postgresql_probe import answer_postgresql
 from .processes import answer_listeners, answer_processes
 from .records import answer_records
 from .redis_probe import answer_redis
 from .rollouts import answer_rollouts
 from .supervisor_probe import answer_supervisor
+from .tls_probe import answer_tls
 from .units_probe import answer_units
 
 PROBES: Mapping[str, Callable[[Question, Environment], Any]] = {
     "command": answer_command,
     "containers": answer_containers,
+    "drills": answer_drills,
     "exposure": answer_exposure,
     "files": answer_files,
     "http": answer_http,
     "listeners": answer_listeners,
+    "monitoring": answer_monitoring,
     "postgresql": answer_postgresql,
     "processes": answer_processes,
     "records": answer_records,
@@ -40,6 +45,7 @@ PROBES: Mapping[str, Callable[[Question, Environment], Any]] = {
     "rollouts": answer_rollouts,
     "scenario": answer_scenario,
     "supervisor": answer_supervisor,
+    "tls": answer_tls,
     "units": answer_units,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
@@ -16,6 +17,10 @@ from .docker_inspect import containers_of, inspect
 FILE_LIMIT = 8 * 1024 * 1024
 SHORTEST = 12
 """A shorter text would be found by chance."""
+PEM_LINE = 64
+
+Traces = dict[str, tuple[bytes, ...]]
+"""Name of a secret → texts that give it away."""
 
 
 def answer_exposure(question: Question, environment: Environment) -> dict[str, Any]:
@@ -26,16 +31,30 @@ def answer_exposure(question: Question, environment: Environment) -> dict[str, A
     "read": number of process listings and files looked at}`.
     """
     values = {name: environment.secrets[name].encode() for name in question["secrets"] if name in environment.secrets}
-    values = {name: value for name, value in values.items() if len(value) >= SHORTEST}
-    processes, listings = _in_processes(values)
+    traces = {name: _traces(value) for name, value in values.items() if len(value) >= SHORTEST}
+    processes, listings = _in_processes(traces)
     if question.get("project"):
-        told, inspected = _in_inspection(values, str(question["project"]), environment)
+        told, inspected = _in_inspection(traces, str(question["project"]), environment)
         processes, listings = processes + told, listings + inspected
-    files, read = _in_files(values, [str(tree) for tree in question.get("trees", [])])
-    return {"searched": sorted(values), "processes": processes, "files": files, "read": listings + read}
+    files, read = _in_files(traces, [str(tree) for tree in question.get("trees", [])])
+    return {"searched": sorted(traces), "processes": processes, "files": files, "read": listings + read}
 
 
-def _in_processes(values: dict[str, bytes]) -> tuple[list[dict[str, Any]], int]:
+def _traces(value: bytes) -> tuple[bytes, ...]:
+    """The secret, and the first line of a key that is stored in base64 and written as PEM."""
+    try:
+        lines = base64.b64decode(value, validate=True).split()
+    except ValueError:
+        return (value,)
+    keys = [line for line in lines if len(line) == PEM_LINE]
+    return (value, keys[0]) if lines[:1] == [b"-----BEGIN"] and keys else (value,)
+
+
+def _shows(content: bytes, traces: tuple[bytes, ...]) -> bool:
+    return any(trace in content for trace in traces)
+
+
+def _in_processes(values: Traces) -> tuple[list[dict[str, Any]], int]:
     found: list[dict[str, Any]] = []
     read = 0
     for pid in pids():
@@ -49,15 +68,13 @@ def _in_processes(values: dict[str, bytes]) -> tuple[list[dict[str, Any]], int]:
             read += 1
             found += [
                 {"secret": name, "pid": pid, "comm": comm, "where": where}
-                for name, value in values.items()
-                if value in content
+                for name, traces in values.items()
+                if _shows(content, traces)
             ]
     return found, read
 
 
-def _in_inspection(
-    values: dict[str, bytes], project: str, environment: Environment
-) -> tuple[list[dict[str, Any]], int]:
+def _in_inspection(values: Traces, project: str, environment: Environment) -> tuple[list[dict[str, Any]], int]:
     containers = containers_of(project, environment)
     images = inspect(sorted({str(each["Image"]) for each in containers}), environment)
     listings = [(int(each["State"]["Pid"]), str(each["Name"]).lstrip("/"), "container", each) for each in containers]
@@ -65,13 +82,13 @@ def _in_inspection(
     found = [
         {"secret": name, "pid": pid, "comm": what, "where": f"docker inspect of the {kind}"}
         for pid, what, kind, listing in listings
-        for name, value in values.items()
-        if value in json.dumps(listing, ensure_ascii=False).encode()
+        for name, traces in values.items()
+        if _shows(json.dumps(listing, ensure_ascii=False).encode(), traces)
     ]
     return found, len(listings)
 
 
-def _in_files(values: dict[str, bytes], trees: list[str]) -> tuple[list[dict[str, str]], int]:
+def _in_files(values: Traces, trees: list[str]) -> tuple[list[dict[str, str]], int]:
     found: list[dict[str, str]] = []
     read = 0
     for tree in trees:
@@ -85,7 +102,7 @@ def _in_files(values: dict[str, bytes], trees: list[str]) -> tuple[list[dict[str
                 if content is None:
                     continue
                 read += 1
-                found += [{"secret": key, "path": path} for key, value in values.items() if value in content]
+                found += [{"secret": key, "path": path} for key, traces in values.items() if _shows(content, traces)]
     return found, read
 
 

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from .base import Environment, ProbeError, Question, SecretMissingError
 
-BODY_LIMIT = 1_048_576
+BODY_LIMIT = 8 * 1024 * 1024
+"""What Prometheus tells of a large mesh is megabytes."""
 KEPT_BODY = 2000
 PAUSE_S = 0.15
 _REFERENCE = re.compile(r"\$\{([\w-]+)((?:\.[\w-]+)*)\}")
@@ -22,7 +23,7 @@ def answer_http(question: Question, environment: Environment) -> dict[str, Any]:
 
     `json` is None when the body is not JSON; `body` is its first 2000 characters.
     """
-    return _request(question, environment, environment.timeout)
+    return request(question, environment, environment.timeout)
 
 
 def answer_scenario(question: Question, environment: Environment) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _step(
 ) -> dict[str, Any]:
     deadline = time.monotonic() + attempt
     while True:
-        answer = _request(step, environment, attempt)
+        answer = request(step, environment, attempt)
         floor = seen.get(str(step.get("until_above")), {}).get("value")
         value = answer.get("value")
         if floor is None or (value is not None and value > floor) or time.monotonic() > deadline:
@@ -103,7 +104,8 @@ def metric_sum(text: str, name: str) -> float | None:
     return sum(float(value) for value in found) if found else None
 
 
-def _request(question: Question, environment: Environment, timeout: float) -> dict[str, Any]:
+def request(question: Question, environment: Environment, timeout: float) -> dict[str, Any]:
+    """What `answer_http` says, within `timeout` seconds. Raises ProbeError."""
     parts = urlsplit(str(question["url"]))
     headers = {"Accept": "application/json, text/plain, */*", "User-Agent": "aimesh-verify", "Connection": "close"}
     headers.update({str(key): str(value) for key, value in question.get("headers", {}).items()})

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.detached import detach
 from ansible_collections.aimesh.mesh.plugins.module_utils.proc import stat_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import FOLDER, archive_path, proof_path
 
@@ -149,38 +148,9 @@ def launch(files: LoadFiles, settings: Settings, p99_factor: float) -> None:
     for old in (files.ledger, files.control, files.process, files.proof, files.log):
         old.unlink(missing_ok=True)
     files.say("start")
-    child = os.fork()
-    if child == 0:
-        _leave_parent(lambda: _body(files, settings, p99_factor), files.log)
-    os.waitpid(child, 0)
+    detach(lambda: _body(files, settings, p99_factor), files.log)
     if not wait_for(lambda: files.running() or files.proof.exists(), 10.0):
         raise TrafficError(f"The load generator did not start; see {files.log}.")
-
-
-def _leave_parent(body: Callable[[], None], log: Path) -> None:
-    """In the child: a session of its own, no file of the parent's, one more fork so that init is the parent."""
-    code = 1
-    try:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(nothing, standard)
-        # The parent's host lock is among them.
-        os.closerange(3, 65536)
-        os.chdir("/")
-        # A core file would hold the token.
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        body()
-        code = 0
-    except BaseException:
-        with contextlib.suppress(OSError), os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
-            stream.write(traceback.format_exc())
-    finally:
-        # Exit handlers and buffers belong to the parent.
-        os._exit(code)
 
 
 def _body(files: LoadFiles, settings: Settings, p99_factor: float) -> None:

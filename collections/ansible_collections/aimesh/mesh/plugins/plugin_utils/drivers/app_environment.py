@@ -46,6 +46,8 @@ KEYS = {
     "federation": {"MESH_FEDERATION_KEY_FILE": "federation_key"},
     "ui": {"MESH_SESSION_KEY_FILE": "session_key", **CALLER},
 }
+ALERTS = {"MESH_ALERT_TOKEN_FILE": "alert_token"}
+"""What the UI of a mesh that is monitored has besides: it shows the alerts that fire."""
 
 Credentials = dict[str, tuple[str, ...]]
 """Environment variable → the credentials (secrets of the plan, or TOKENS) whose files it names, in order."""
@@ -68,12 +70,12 @@ def login_secret(login: str) -> str:
 
 def service_credentials(plan: Plan, service: str) -> Credentials:
     """What one service reads."""
-    return _credentials(plan, KEYS.get(service, {}))
+    return _credentials(plan, _keys(plan, service))
 
 
 def operator_credentials(plan: Plan) -> Credentials:
     """What `mesh doctor` and `mesh admin` read: all that any service does."""
-    return _credentials(plan, {variable: name for keys in KEYS.values() for variable, name in keys.items()})
+    return _credentials(plan, {variable: name for service in KEYS for variable, name in _keys(plan, service).items()})
 
 
 def credential_names(credentials: Credentials) -> list[str]:
@@ -117,6 +119,17 @@ def redis_rights(plan: Plan) -> str:
     return f"resetchannels ~mesh:{plan['mesh']['name']}:* +@all -@admin -@dangerous -@scripting +info"
 
 
+def _keys(plan: Plan, service: str) -> dict[str, str]:
+    shows_alerts = service == "ui" and plan.get("monitoring") is not None
+    return {**KEYS.get(service, {}), **(ALERTS if shows_alerts else {})}
+
+
+def _alerts_url(plan: Plan, host: str) -> str:
+    """Where `host` reaches the alert receiver: on the receiver's own host where it listens, from others its address."""
+    part = next(part for part in plan["monitoring"]["parts"] if part["part"] == "alert-receiver")
+    return f"http://{part['bind']}:{part['port']}" if part["host"] == host else f"http://{part['address']}"
+
+
 def _credentials(plan: Plan, keys: dict[str, str]) -> Credentials:
     named = {
         "MESH_DATABASE_PASSWORD_FILE": login_secret(plan["postgresql"]["active_login"]),
@@ -151,6 +164,8 @@ def _shared(plan: Plan, host: str, where: Locations, credentials: Credentials) -
     }
     if access["oidc"]:
         environment |= {OIDC_VARIABLES[key]: value for key, value in access["oidc"].items()}
+    if ALERTS.keys() <= credentials.keys():
+        environment["MESH_ALERTS_URL"] = _alerts_url(plan, host)
     environment |= {variable: endpoint_url(plan, name, host) for name, variable in URL_VARIABLES.items()}
     return environment | {
         variable: ":".join(where.credential(name) for name in names) for variable, names in credentials.items()

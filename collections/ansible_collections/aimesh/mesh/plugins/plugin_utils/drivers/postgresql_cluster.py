@@ -8,6 +8,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environmen
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Login, PostgresqlCluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
+STATISTICS = "pg_monitor"
+
 
 def cluster(plan: Plan, **own: Any) -> PostgresqlCluster:
     """The cluster; `own` has the fields of PostgresqlCluster that the platform decides."""
@@ -22,6 +24,15 @@ def cluster(plan: Plan, **own: Any) -> PostgresqlCluster:
         "settings": dict(database["settings"]),
         "database": database["database"],
         "owner": Login(owner, "db_owner_password"),
-        "logins": tuple(Login(name, login_secret(name), member_of=(owner,)) for name in database["logins"]),
+        "logins": (
+            *(Login(name, login_secret(name), member_of=(owner,)) for name in database["logins"]),
+            *_monitor(plan),
+        ),
     }
     return PostgresqlCluster(**(same | own))
+
+
+def _monitor(plan: Plan) -> tuple[Login, ...]:
+    """Who reads PostgreSQL's own statistics, and nothing of the mesh."""
+    monitoring = plan.get("monitoring")
+    return (Login(monitoring["login"], "db_monitor_password", member_of=(STATISTICS,)),) if monitoring else ()

@@ -9,6 +9,10 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout im
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
+MONITOR_RIGHTS = (
+    "resetchannels -@all +ping +info +slowlog|len +slowlog|get +latency|latest +latency|histogram +client|setname"
+)
+"""What the exporter asks; no key can be read."""
 MEMORY_FACTOR = 2
 """Rewriting the append-only file forks: the child may touch as many pages as the parent holds."""
 MEMORY_MARGIN_MB = 64
@@ -28,8 +32,8 @@ def redis_files(plan: Plan, bind: Sequence[str], supervised: str, group: str) ->
         File(
             acl,
             template="users.acl.j2",
-            vars={"rights": redis_rights(plan)},
-            secrets=("redis_password",),
+            vars={"rights": redis_rights(plan), "monitor_rights": MONITOR_RIGHTS if plan.get("monitoring") else ""},
+            secrets=("redis_password", "redis_monitor_password") if plan.get("monitoring") else ("redis_password",),
             group=group,
             mode="0640",
         ),

@@ -27,6 +27,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import (
     Releases,
     SecretState,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import needed_secrets, plan_monitoring
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.ports import check_ports
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems, shown
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import SCHEMA, Plan, PlanError, digest_of
@@ -70,6 +71,10 @@ class Basics:
     state: str
     store: str
     release_source: str
+    secrets: tuple[str, ...]
+    """Names of all that the mesh needs and a store can generate."""
+    foreign_secrets: tuple[str, ...]
+    """Those that only an operator knows."""
 
 
 def read_basics(inventory: InventoryInput, controller: ControllerFacts) -> Basics:
@@ -80,12 +85,15 @@ def read_basics(inventory: InventoryInput, controller: ControllerFacts) -> Basic
 def _basics(settings: Settings, controller: ControllerFacts) -> Basics:
     site = settings.site
     platform = site["mesh_platform"]
+    generated, foreign = needed_secrets(settings, platforms()[platform])
     return Basics(
         mesh_name=site["mesh_name"] or "unnamed",
         platform=platform,
         state=_paths(site, controller)["state"],
         store=site["mesh_secret_store"] or ("file" if platform == "process" else "vault"),
         release_source=site["mesh_release_source"],
+        secrets=(*SECRET_NAMES, *generated),
+        foreign_secrets=foreign,
     )
 
 
@@ -101,6 +109,8 @@ def build_plan(inputs: PlanInputs) -> Plan:
     release = _installed(inputs) or _release(settings, inputs.releases, problems)
     if inputs.secrets_error:
         problems.tell(inputs.secrets_error)
+    elif not inputs.releases.any_version:
+        _check_foreign(inputs, basics, problems)
     if platform.several_hosts is False and inputs.controller.service_error:
         problems.tell(inputs.controller.service_error)
     if not hosts or not all(with_role(hosts, role) for role in ("edge", "app", "data", "cache")):
@@ -121,15 +131,9 @@ def _use_containers(document: Plan, settings: Settings, inputs: PlanInputs, prob
     """Turn the plan of a mesh on hosts into that of the same mesh in containers."""
     check_containers(document, settings, problems)
     put_in_containers(document)
-    if document["release"]["id"] and "images" not in document["release"]:
-        systems = {name: str(host["os"]["id"]) for name, host in document["hosts"].items()}
+    if document["release"]["id"]:
         document["release"]["images"] = plan_images(
-            document["release"]["id"],
-            inputs.releases,
-            inputs.applied,
-            systems,
-            settings.site["mesh_image_registry"],
-            problems,
+            document, inputs.releases, inputs.applied, settings.site["mesh_image_registry"], problems
         )
 
 
@@ -173,6 +177,7 @@ def _document(
             settings, profile, platform, systems[data.name], hosts, services, data_dirs[0], problems
         ),
         "redis": plan_redis(settings, profile, platform, systems[cache.name], hosts, data_dirs[1], problems),
+        "monitoring": plan_monitoring(settings, profile, platform, hosts, problems),
         "secrets": _secrets(inputs, basics),
         "access": {
             "oidc": {"role_claim": ROLE_CLAIM} | site["mesh_oidc"] if site["mesh_oidc"] else None,
@@ -188,7 +193,7 @@ def _document(
         "minima": dict(profile.minima),
         "agents": dict(profile.agents),
         "targets": profile.targets | site["mesh_targets"],
-        "thresholds": profile.thresholds | site["mesh_thresholds"],
+        "thresholds": {name: site["mesh_thresholds"].get(name, value) for name, value in profile.thresholds.items()},
         "backup": profile.backup | site["mesh_backup"],
         "rollout": ROLLOUT | site["mesh_update"],
         "verify": {
@@ -200,6 +205,8 @@ def _document(
             "target_version": inputs.release["id"] if inputs.release else site["mesh_target_version"],
             "scale": dict(site["mesh_scale"]),
             "drill": site["mesh_drill"],
+            "drill_profile": site["mesh_drill_profile"],
+            "drill_fault": site["mesh_drill_fault"],
             "accept_inventory": site["mesh_accept_inventory"],
         },
     }
@@ -263,13 +270,24 @@ def _host(
 
 
 def _secrets(inputs: PlanInputs, basics: Basics) -> dict[str, dict[str, Any]]:
-    found = {name: (name, inputs.secrets.get(name, SecretState())) for name in SECRET_NAMES}
+    names = (*basics.secrets, *basics.foreign_secrets)
+    found = {name: (name, inputs.secrets.get(name, SecretState())) for name in names}
     rings = {previous(name): name for name in KEY_RINGS}
     found |= {entry: (name, inputs.secrets[entry]) for entry, name in rings.items() if entry in inputs.secrets}
     return {
         entry: {"store": basics.store, "name": name, "version": state.version, "fingerprint": state.fingerprint}
         for entry, (name, state) in found.items()
     }
+
+
+def _check_foreign(inputs: PlanInputs, basics: Basics, problems: Problems) -> None:
+    """A secret that nobody can generate has to be in the store already."""
+    for name in basics.foreign_secrets:
+        if not inputs.secrets.get(name, SecretState()).exists:
+            problems.tell(
+                f"The secret {name} is not in the {basics.store} store, and a receiver of mesh_alerting needs it; "
+                "add it (docs/secrets.md), or remove that receiver"
+            )
 
 
 def _installed(inputs: PlanInputs) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import version_key
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import Releases
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import LOOPBACK
@@ -13,11 +14,23 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import P
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings
 
 GATEWAY, EDGE, POSTGRESQL, REDIS = 1, 2, 3, 4
+MONITORING = {
+    "prometheus": 5,
+    "alertmanager": 6,
+    "blackbox-exporter": 7,
+    "alert-receiver": 8,
+    "node-exporter": 9,
+    "postgres-exporter": 16,
+    "redis-exporter": 17,
+}
+"""Slots end in 0 to 5, so these are free."""
 FIRST_SLOT = 10
 FIRST_DYNAMIC = 240
 """From here on Docker gives addresses to containers that have none of their own, a /28."""
 MOST_REPLICAS = (FIRST_DYNAMIC - FIRST_SLOT) // 10
-IMAGES = ("mesh-app", "haproxy", "postgresql", "redis")
+IMAGES = ("mesh-app", "haproxy", "postgresql", "redis", "monitoring")
+SHARED = ("monitoring",)
+"""Images whose content no release of the mesh is tied to; a mesh that nothing watches needs none of them."""
 DATA = "/var/lib/aimesh"
 
 
@@ -55,6 +68,11 @@ def put_in_containers(document: dict[str, Any]) -> None:
         store["published"] = _beyond_loopback(store["address"])
         store["listen"] = [containers[name]]
         store["address"] = store["published"] or containers[name]
+    for part in (document["monitoring"] or {"parts": []})["parts"]:
+        part["published"] = _beyond_loopback(part["bind"])
+        part["bind"] = _address(hosts[part["host"]]["containers"]["subnet"], MONITORING[part["part"]])
+        if part["published"] is None:
+            part["address"] = f"{part['bind']}:{part['port']}"
     database = document["postgresql"]
     others = [block for block in database["allow"] if not block.startswith(LOOPBACK)]
     database["allow"] = [hosts[database["host"]]["containers"]["subnet"], *others]
@@ -63,45 +81,84 @@ def put_in_containers(document: dict[str, Any]) -> None:
 
 
 def plan_images(
-    release: str,
+    document: Mapping[str, Any],
+    releases: Releases,
+    applied: Mapping[str, Any] | None,
+    registry: str | None,
+    problems: Problems,
+) -> dict[str, dict[str, Any]]:
+    """The plan's `release.images`: name → reference, id, whether it is pulled.
+
+    A release that runs already, or that a rollback goes to, needs no images on the controller: the applied plan or the
+    release history knows them. A release that was built before there was an image of `SHARED` takes that of another.
+    """
+    if releases.any_version:
+        # A removal goes by what the host has recorded.
+        return {name: {"reference": f"aimesh/{name}:none", "id": "", "pull": False} for name in IMAGES}
+    release = document["release"]
+    names = IMAGES if document["monitoring"] else tuple(name for name in IMAGES if name not in SHARED)
+    systems = {name: str(host["os"]["id"]) for name, host in document["hosts"].items()}
+    rows = releases.images.get(release["id"], {})
+    known = release.get("images") or (None if rows else _applied_images(applied, release["id"]))
+    found = {name: dict(image) for name, image in (known or {}).items()}
+    rows = {} if known else {name: rows[name] for name in names if name in rows}
+    missing = [name for name in names if name not in found and name not in rows]
+    borrowed = {name: image for name in missing if (image := _borrowed(name, releases, applied, systems, registry))}
+    if missing and (found or rows):
+        missing = [name for name in missing if name not in borrowed]
+    if missing:
+        problems.tell(
+            f"The release {release['id']} has no container image {', '.join(missing)}; "
+            "build them with: make images BASE=<a slim Debian image>"
+        )
+        return {}
+    _check_systems(release["id"], rows, systems, problems)
+    unpushed = [name for name, row in rows.items() if not row.get("digest")] if registry else []
+    if unpushed:
+        problems.tell(
+            f"The release {release['id']} has no digest in a registry of {', '.join(unpushed)}; "
+            f"push its images to {registry} with: make images BASE=<the same> REGISTRY={registry}"
+        )
+        return {}
+    return {**found, **{name: _image(row, registry) for name, row in rows.items()}, **borrowed}
+
+
+def _applied_images(applied: Mapping[str, Any] | None, release: str) -> Mapping[str, Any] | None:
+    """Images of the release that runs, when it is this one."""
+    runs = applied["release"] if applied else {}
+    return runs.get("images") if runs.get("id") == release else None
+
+
+def _borrowed(
+    name: str,
     releases: Releases,
     applied: Mapping[str, Any] | None,
     systems: Mapping[str, str],
     registry: str | None,
-    problems: Problems,
-) -> dict[str, dict[str, Any]]:
-    """The plan's `release.images`: name → reference, id, whether it is pulled. `systems`: host → id of its system.
+) -> dict[str, Any] | None:
+    """An image that no release is tied to: the one that runs, else the newest on the controller that the hosts take."""
+    if name not in SHARED:
+        return None
+    runs = (applied["release"].get("images") or {}) if applied else {}
+    if name in runs:
+        return dict(runs[name])
+    for release in sorted(releases.images, key=version_key, reverse=True):
+        row = releases.images[release].get(name)
+        if row and {str(row["os"])} == set(systems.values()) and (row.get("digest") or not registry):
+            return _image(row, registry)
+    return None
 
-    A release that runs already needs no images on the controller: the applied plan knows them.
-    """
-    rows = releases.images.get(release, {})
-    if releases.any_version:
-        # A removal goes by what the host has recorded.
-        return {name: {"reference": f"aimesh/{name}:none", "id": "", "pull": False} for name in IMAGES}
-    if not rows and applied and applied["release"]["id"] == release and "images" in applied["release"]:
-        return {name: dict(image) for name, image in applied["release"]["images"].items()}
-    missing = [name for name in IMAGES if name not in rows]
-    if missing:
-        problems.tell(
-            f"The release {release} has no container image {', '.join(missing)}; "
-            "build them with: make images BASE=<a slim Debian image>"
-        )
-        return {}
+
+def _check_systems(
+    release: str, rows: Mapping[str, Mapping[str, Any]], systems: Mapping[str, str], problems: Problems
+) -> None:
     for host, system in systems.items():
-        others = sorted({str(rows[name]["os"]) for name in IMAGES} - {system})
+        others = sorted({str(row["os"]) for row in rows.values()} - {system})
         if others:
             problems.tell(
                 f"The images of the release {release} are {', '.join(others)} and {host} has mesh_os {system}; "
                 f"set mesh_os: {others[0]} for it, or build images on a base of {system}"
             )
-    unpushed = [name for name in IMAGES if not rows[name].get("digest")] if registry else []
-    if unpushed:
-        problems.tell(
-            f"The release {release} has no digest in a registry of {', '.join(unpushed)}; "
-            f"push its images to {registry} with: make images BASE=<the same> REGISTRY={registry}"
-        )
-        return {}
-    return {name: _image(rows[name], registry) for name in IMAGES}
 
 
 def _image(row: Mapping[str, Any], registry: str | None) -> dict[str, Any]:

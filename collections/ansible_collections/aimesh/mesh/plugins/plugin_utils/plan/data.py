@@ -24,6 +24,7 @@ class SizeProfile:
     thresholds: dict[str, float]
     targets: dict[str, float]
     backup: dict[str, Any]
+    monitoring: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class Platform:
 
     `slots`: services run in slots behind HAProxy, and are updated slot by slot without an outage.
     `containers`: everything runs in containers with addresses of their own.
+    `monitoring`: Prometheus, Alertmanager and exporters watch the mesh.
     """
 
     edge: bool
     slots: bool
     containers: bool
     several_hosts: bool
+    monitoring: bool
     replicas: bool
     postgresql_mode: str
     postgresql_replicas: bool
@@ -77,3 +80,9 @@ def operating_systems() -> dict[str, OperatingSystem]:
 @cache
 def platforms() -> dict[str, Platform]:
     return {name: Platform(**values) for name, values in _read("platforms.json").items()}
+
+
+@cache
+def monitoring_defaults() -> dict[str, Any]:
+    """What monitoring is like whatever the size: ports, memory, times, thresholds."""
+    return _read("monitoring.json")

@@ -22,7 +22,6 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_source import 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.repository import repository_root
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     KEY_RINGS,
-    SECRET_NAMES,
     SecretStore,
     SecretStoreError,
     open_store,
@@ -130,15 +129,15 @@ def _secrets(
     store: SecretStore | None = None
     try:
         store = open_store(basics.store, loader=loader, inventory_dir=inventory_dir, state_dir=basics.state)
-        return store, _states(store), None
+        return store, _states(store, (*basics.secrets, *basics.foreign_secrets)), None
     except SecretStoreError as error:
         return store, {}, str(error)
 
 
-def _states(store: SecretStore) -> dict[str, SecretState]:
+def _states(store: SecretStore, names: tuple[str, ...]) -> dict[str, SecretState]:
     """The newest version of every secret, and of a key ring the one before it where there is one."""
     states = {}
-    for name in SECRET_NAMES:
+    for name in names:
         versions = store.list_versions(name)
         states[name] = _state(store, name, versions[-1]) if versions else SecretState()
         if name in KEY_RINGS and len(versions) > 1:
@@ -147,4 +146,4 @@ def _states(store: SecretStore) -> dict[str, SecretState]:
 
 
 def _state(store: SecretStore, name: str, version: int) -> SecretState:
-    return SecretState(version, store.fingerprint(name, version))
+    return SecretState(version, store.fingerprint(name, version), exists=True)

@@ -75,6 +75,7 @@ class SecretState:
 
     version: int = 1
     fingerprint: str | None = None
+    exists: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings
 
+FIXED = "mesh_monitoring.port"
+"""No variable: what watches the mesh stays where everybody looks for it, and others move."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -45,7 +48,8 @@ def _claims(document: dict[str, Any]) -> list[Claim]:
             claims.append(Claim(instance["host"], instance["port"], instance["id"], path))
     for store, owner in (("postgresql", "PostgreSQL"), ("redis", "Redis")):
         claims.append(Claim(document[store]["host"], document[store]["port"], owner, f"mesh_{store}.port"))
-    return claims
+    parts = (document["monitoring"] or {"parts": []})["parts"]
+    return claims + [Claim(part["host"], part["port"], part["part"], FIXED) for part in parts]
 
 
 def _is_set(path: str, settings: Settings) -> bool:

@@ -113,7 +113,9 @@ def _instance(
     hosts: list[MeshHost],
 ) -> dict[str, Any]:
     """Replica `number` (from 0) of a service on a host; its slot and port follow from the number alone."""
-    only_local = all(front.name == host.name for front in with_role(hosts, "edge"))
+    # The edge calls it, and Prometheus asks for its metrics.
+    callers = [*with_role(hosts, "edge"), *(with_role(hosts, "monitoring") if platform.monitoring else [])]
+    only_local = all(caller.name == host.name for caller in callers)
     private = PRIVATE_BASE + list(services).index(service) + 10 * number
     slot = SLOTS[number]
     return {

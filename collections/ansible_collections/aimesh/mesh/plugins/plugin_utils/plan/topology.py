@@ -13,7 +13,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import S
 
 MESH = "mesh"
 ROLE_GROUPS = {f"mesh_{role}": role for role in ROLES}
-NEEDED = {"edge": (1, None), "app": (1, None), "data": (1, 1), "cache": (1, 1), "monitoring": (0, None)}
+NEEDED = {"edge": (1, None), "app": (1, None), "data": (1, 1), "cache": (1, 1), "monitoring": (0, 1)}
 """Role → least and most hosts."""
 WHAT_FOR = {
     "edge": "the front door",

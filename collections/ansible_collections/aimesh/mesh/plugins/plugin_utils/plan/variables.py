@@ -126,6 +126,90 @@ RULE = OneOf(
 )
 URL = Text("an http or https URL", r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 PEER = Fields({"name": Text(NAME_RULE, NAME_PATTERN), "url": URL}, ("name", "url"))
+SEVERITIES = ("critical", "warning", "ticket")
+RECEIVER_NAME = Text(NAME_RULE, NAME_PATTERN)
+RECEIVER = OneOf(
+    "kind",
+    {
+        "slack": Fields(
+            {
+                "name": RECEIVER_NAME,
+                "kind": Choice(("slack",)),
+                "channel": Text("a channel or user, as #ops or @anna", r"[#@][^\s]+"),
+            },
+            ("name", "channel"),
+        ),
+        "pagerduty": Fields({"name": RECEIVER_NAME, "kind": Choice(("pagerduty",)), "url": URL}, ("name",)),
+        "webhook": Fields({"name": RECEIVER_NAME, "kind": Choice(("webhook",))}, ("name",)),
+        "email": Fields(
+            {
+                "name": RECEIVER_NAME,
+                "kind": Choice(("email",)),
+                "to": ListOf(Text("a mail address", r"[^\s@,]+@[^\s@,]+"), least=1),
+                "from": Text("a mail address", r"[^\s@,]+@[^\s@,]+"),
+                "smarthost": Text("a mail server with its port, as mail.acme.example:587", r"[A-Za-z0-9.-]+:\d{1,5}"),
+                "username": Text("the name to log in with", r"\S+"),
+                "require_tls": Boolean(),
+            },
+            ("name", "to", "from", "smarthost"),
+        ),
+    },
+)
+TEAM = Text(NAME_RULE, NAME_PATTERN)
+ROUTE = Fields(
+    {"receiver": RECEIVER_NAME, "severities": ListOf(Choice(SEVERITIES), least=1), "teams": ListOf(TEAM, least=1)},
+    ("receiver",),
+)
+WATCHED = (*SERVICES, "host", "postgresql", "redis", "monitoring")
+ALERTING = Fields(
+    {
+        "receivers": ListOf(RECEIVER, "name"),
+        "routes": ListOf(ROUTE),
+        "teams": MapOf("|".join(WATCHED), f"one of {', '.join(WATCHED)}", TEAM, known=WATCHED),
+        "deadman": RECEIVER_NAME,
+        "runbook_url": URL,
+    }
+)
+MONITORING = Fields(
+    {
+        "scrape_interval_s": Integer(5, 60),
+        "retention_days": Integer(1, 3650),
+        "retention_mb": Integer(128, 10_000_000),
+        "grafana": Fields(
+            {
+                "apt_repository": URL,
+                "apt_key": Text(
+                    "the repository's public key, armored, as {{ lookup('file', 'grafana.asc') }} gives it",
+                    r"\s*-----BEGIN PGP PUBLIC KEY BLOCK-----[\s\S]+",
+                    65536,
+                ),
+                "image": Text(
+                    "an image by its digest, as registry.example/grafana@sha256:…", r"\S+@sha256:[0-9a-f]{64}"
+                ),
+            }
+        ),
+    }
+)
+RATIO = Number(0, 1)
+EXPORTERS = ("node-exporter", "postgres-exporter", "redis-exporter", "blackbox-exporter")
+DRILL_FAULTS = (*EXPORTERS, *SERVICES)
+ALERT_THRESHOLDS: dict[str, Kind] = {
+    "min_requests": Integer(1, 1_000_000),
+    "postgresql_connections_ratio": RATIO,
+    "postgresql_lag_s": Integer(1, 86400),
+    "redis_memory_ratio": RATIO,
+    "disk_free_ratio": RATIO,
+    "disk_free_critical_ratio": RATIO,
+    "inodes_free_ratio": RATIO,
+    "memory_free_ratio": RATIO,
+    "clock_skew_s": Number(0.001, 60),
+    "certificate_warning_days": Integer(1, 365),
+    "certificate_critical_days": Integer(1, 365),
+    "backup_full_age_h": Integer(1, 8760),
+    "backup_incremental_age_h": Integer(1, 8760),
+    "drill_age_days": Integer(1, 365),
+}
+"""Where alerts alone draw the line; defaults are in monitoring.json."""
 UPDATE = Fields(
     {
         "soak_s": Integer(0, 3600),
@@ -445,13 +529,42 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_thresholds",
-        Fields({"error_ratio": Number(0, 1), "latency_p95_s": Number(0.001, 60), "agent_stale_s": Integer(1, 86400)}),
+        Fields(
+            {
+                "error_ratio": Number(0, 1),
+                "latency_p95_s": Number(0.001, 60),
+                "agent_stale_s": Integer(1, 86400),
+                **ALERT_THRESHOLDS,
+            }
+        ),
         "Where alerts and verification draw the line: share of failed requests, 95th percentile of latency in seconds, "
-        "seconds without a heartbeat after which an agent is stale.",
+        "seconds without a heartbeat after which an agent is stale; the others are for alerts alone, named after what "
+        "they bound.",
         "{latency_p95_s: 0.25}",
         {},
         "`{error_ratio: 0.05, latency_p95_s: 0.5, agent_stale_s: 90}`",
         group="Promises",
+    ),
+    Variable(
+        "mesh_monitoring",
+        MONITORING,
+        "How the mesh is watched: how often Prometheus asks, how much it keeps, and where Grafana comes from (none by "
+        "default). Needs a host in the group mesh_monitoring.",
+        "{retention_days: 30, retention_mb: 8192}",
+        {},
+        "`{}`: every 15 seconds, kept by the size",
+        group="Monitoring",
+    ),
+    Variable(
+        "mesh_alerting",
+        ALERTING,
+        "Who is told of an alert: receivers (slack, pagerduty, email, webhook; what each needs to get in is the secret "
+        "`receiver_<name>`), routes by severity and team, the first that matches wins, the team that looks after a "
+        "service, who is told that alerting itself is alive, and where the runbooks are.",
+        "{receivers: [{name: ops, kind: slack, channel: '#ops'}], routes: [{receiver: ops, severities: [critical]}]}",
+        {},
+        "`{}`: nobody but the mesh's own record of alerts",
+        group="Monitoring",
     ),
     Variable(
         "mesh_update",
@@ -501,10 +614,30 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_drill",
-        Choice(("restore", "alert")),
-        "Drill to hold in this run.",
-        "restore",
+        Choice(("restore", "alerts")),
+        "Drill to hold in this run (`playbooks/drill.yml`).",
+        "alerts",
         default_text="none",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_drill_profile",
+        Choice(("fast", "real")),
+        "Whose durations the alert drill takes: `fast` watches with a second Prometheus and Alertmanager at a 60th of "
+        "the time and tells nobody, `real` with the mesh's own, which tell whom a real fault would tell.",
+        "real",
+        "fast",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_drill_fault",
+        Choice(DRILL_FAULTS),
+        "What the alert drill stops for a while: an exporter, whose absence no caller notices, or one replica of a "
+        "service, which is an outage of that service where it has no other.",
+        "registry",
+        "redis-exporter",
         group="One-off wishes",
         scope="wish",
     ),

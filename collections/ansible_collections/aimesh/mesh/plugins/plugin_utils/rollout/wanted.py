@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Rollout, Slot
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import parts_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
     all_slots,
@@ -29,6 +30,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.possible import possible_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice
 
+GRAFANA = ("grafana-server", "aimesh-grafana")
+"""Its unit under systemd, and its container."""
 Slices = Callable[[str], Slice]
 """A host's slice of the wanted plan, by the host's name."""
 
@@ -87,14 +90,22 @@ def wanted_rollout(
 
 
 def shared_units(plan: Plan, part: Slice) -> dict[str, str]:
-    """Fingerprints of a host's units that no rollout touches and that have no second slot: a restart is an outage."""
+    """Fingerprints of a host's units that no rollout touches and that have no second slot: a restart is an outage.
+
+    What watches the mesh is not among them: nothing waits for it, and a rollout leaves it as it is.
+    """
     rollout = Driver(plan).rollout()
-    rolled = {slot["unit"] for slot in all_slots(plan)}
+    left = {slot["unit"] for slot in all_slots(plan)} | {*watching_units(plan, part.host), *GRAFANA}
     return {
         unit.name: part.unit_fingerprints()[unit.name]
         for unit in part.state.units
-        if unit.name not in rolled and not unit.oneshot and unit.name != rollout.haproxy_unit
+        if unit.name not in left and not unit.oneshot and unit.name != rollout.haproxy_unit
     }
+
+
+def watching_units(plan: Plan, host: str) -> list[str]:
+    """Units of monitoring on a host. A rollout writes files for them, and so needs them to be installed."""
+    return [part["unit"] for part in parts_on(plan, host)]
 
 
 def _service(plan: Plan, driver: Driver, slices: Slices, name: str, leaving: Iterable[WantedSlot]) -> WantedService:

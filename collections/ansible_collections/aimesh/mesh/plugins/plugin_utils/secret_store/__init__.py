@@ -14,6 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base impo
     SecretStore,
     SecretStoreError,
     generate,
+    generate_for,
     keyed_fingerprint,
     previous,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "SecretStore",
     "SecretStoreError",
     "generate",
+    "generate_for",
     "keyed_fingerprint",
     "open_store",
     "open_store_of",

@@ -24,6 +24,10 @@ SECRET_NAMES = (
     "encryption_key",
 )
 """Every secret a mesh needs."""
+CERTIFICATE = "metrics_tls"
+"""The one secret that is a key with its certificate."""
+FOREIGN = "receiver_"
+"""What names of secrets begin with that somebody else gave us: the key of a pager, the address of a webhook."""
 KEY_RINGS = ("jwt_key", "encryption_key")
 """Secrets whose version before the newest one goes on working: what was signed or encrypted with it is still about."""
 
@@ -48,6 +52,15 @@ class MissingSecretError(SecretStoreError):
 def generate() -> str:
     """A new secret: 64 URL-safe characters from 48 random bytes."""
     return secrets.token_urlsafe(48)
+
+
+def generate_for(name: str) -> str:
+    """A new value of the secret `name`, on one line."""
+    if name == CERTIFICATE:
+        from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.certificate import metrics_certificate
+
+        return metrics_certificate()
+    return generate()
 
 
 def keyed_fingerprint(key: str, name: str, value: str) -> str:
@@ -90,7 +103,7 @@ class SecretStore(ABC):
             known = ", ".join(str(number) for number in sorted(versions))
             raise MissingSecretError(f"The secret {name} has no version {wanted} in {self.path}; it has {known}.")
         value = versions[wanted]
-        if len(value) < MINIMUM_LENGTH and name != FINGERPRINT_KEY:
+        if len(value) < MINIMUM_LENGTH and name != FINGERPRINT_KEY and not name.startswith(FOREIGN):
             raise SecretStoreError(
                 f"The secret {name} in {self.path} has {len(value)} characters; at least {MINIMUM_LENGTH} are needed: "
                 "remove it to have one generated, or write a longer one."

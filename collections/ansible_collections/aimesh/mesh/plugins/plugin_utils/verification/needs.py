@@ -11,6 +11,6 @@ def secrets_needed(questions: Iterable[Mapping[str, Any]]) -> list[str]:
     names: set[str] = set()
     for question in questions:
         parts = [question, *question.get("steps", [])]
-        names |= {str(part[key]) for part in parts for key in ("token", "password") if part.get(key)}
+        names |= {str(part[key]) for part in parts for key in ("token", "password", "certificate") if part.get(key)}
         names |= {str(name) for name in question.get("secrets", [])}
     return sorted(names)

@@ -26,7 +26,9 @@ _SHARED_HINTS = {
 
 SYSTEMD = Platform(
     name="systemd",
-    capabilities=frozenset({"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records", "slots"}),
+    capabilities=frozenset(
+        {"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records", "slots", "monitoring"}
+    ),
     supervisor="systemd",
     hints=_SHARED_HINTS
     | {
@@ -34,6 +36,7 @@ SYSTEMD = Platform(
         "edge": "on {host}: systemctl status aimesh-haproxy; journalctl -u aimesh-haproxy -n 50; the firewall",
         "smoke": "on {host}: journalctl -u 'aimesh-{subject}@*' -n 50",
         "network": "on {host}: ss -ltnp",
+        "monitoring": "on {host}: journalctl -n 50 -u aimesh-prometheus (or -alertmanager, -alert-receiver)",
         "postgresql": "on {host}: journalctl -u 'postgresql@*' -n 50; sudo -u postgres psql",
         "redis": "on {host}: journalctl -u aimesh-redis -n 50; {config}/redis",
         "files": "on {host}: ls -l the path named; a deploy puts it right",
@@ -72,6 +75,7 @@ COMPOSE = Platform(
         "container": "on {host}: docker inspect {unit}; a deploy makes a container anew that is not as planned",
         "edge": "on {host}: docker logs --tail 50 aimesh-haproxy; the firewall",
         "smoke": "on {host}: docker logs --tail 50 aimesh-{subject}-a",
+        "monitoring": "on {host}: docker logs --tail 50 aimesh-prometheus (or -alertmanager, -alert-receiver)",
         "network": "on {host}: ss -ltnp; cd {config}/compose && docker compose ps",
         "postgresql": "on {host}: docker logs --tail 50 aimesh-postgresql; docker exec -it aimesh-postgresql psql",
         "redis": "on {host}: docker logs --tail 50 aimesh-redis; {config}/redis",

@@ -20,6 +20,7 @@ AREAS = (
     "network",
     "access",
     "smoke",
+    "monitoring",
     "files",
     "secrets",
     "rollout",

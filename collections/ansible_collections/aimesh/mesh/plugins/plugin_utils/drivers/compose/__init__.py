@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.compose import PROJECT
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import app, cache, data, edge
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import (
+    app,
+    cache,
+    data,
+    edge,
+    grafana,
+    monitoring,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout import (
     EDGE,
     IMAGES,
     MESH,
+    MONITORING,
     OUTSIDE,
     base_path,
     folder,
@@ -18,6 +26,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import backup_points, common_directories
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, File, HostState, Rollout
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import parts_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 render_slot, render_migration = app.render_slot, app.render_migration
@@ -32,12 +41,19 @@ PACKAGES = ("docker.io", "docker-compose", "docker-cli", "iptables")
 
 
 def render(plan: Plan, host: str) -> HostState:
-    """The desired state of one host: the parts of the roles that the plan gives it. Pure; never sees a secret."""
+    """The desired state of one host: the parts of the roles that the plan gives it, and what watches it.
+
+    Pure; never sees a secret.
+    """
     roles = [role for role in PARTS if role in plan["hosts"][host]["roles"]]
+    watched = bool(parts_on(plan, host))
     parts: list[Part] = [PARTS[role](plan, host) for role in roles]
+    # Last, so that nothing is missing where it looks first.
+    parts += [monitoring.render(plan, host), grafana.render(plan, host)] if watched else []
     if not parts:
         return HostState(supervisor=SUPERVISOR, directories=common_directories(plan))
     files = tuple(file for part in parts for file in part.files)
+    images = [name for role in roles for name in IMAGES[role]] + ([MONITORING] if watched else [])
     return HostState(
         supervisor=SUPERVISOR,
         packages=PACKAGES,
@@ -47,7 +63,7 @@ def render(plan: Plan, host: str) -> HostState:
             *(each for part in parts for each in part.directories),
         ),
         files=(_base_file(plan, host), _environment_file(plan, files), *files),
-        images=tuple(image(plan, name) for role in roles for name in IMAGES[role]),
+        images=(*(image(plan, name) for name in images), *(each for part in parts for each in part.images)),
         project=project(plan),
         postgresql=next((part.postgresql for part in parts if part.postgresql), None),
         units=tuple(unit for part in parts for unit in part.units),

@@ -8,11 +8,11 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout
     MESH,
     base_path,
     container,
-    image,
     part_path,
     unit_name,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.service import Mount, Service, service_file
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.validation import CANDIDATE, validation
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.edge_fronts import fronts
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import READY_S, config
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
@@ -71,7 +71,8 @@ def render(plan: Plan, host: str) -> Part:
                 conf,
                 template="haproxy.cfg.j2",
                 vars={"socket": socket_path(plan), "fronts": fronts(plan, host)},
-                validate=_validation(plan),
+                # By the program that will run it.
+                validate=validation(plan, NAME, HAPROXY_ID, ("haproxy", "-c", "-q", "-f", CANDIDATE)),
             ),
             service_file(plan, path, service),
         ),
@@ -89,27 +90,4 @@ def render(plan: Plan, host: str) -> Part:
                 container=container(plan, NAME, path),
             ),
         ),
-    )
-
-
-def _validation(plan: Plan) -> tuple[str, ...]:
-    """HAProxy's own check, by the program that will run it."""
-    return (
-        "docker",
-        "run",
-        "--rm",
-        # A name that this host lacks would be looked for in a public registry, where it is anybody's.
-        "--pull=never",
-        "--network=none",
-        "--read-only",
-        "--cap-drop=ALL",
-        "--security-opt=no-new-privileges",
-        f"--user={HAPROXY_ID}:{HAPROXY_ID}",
-        "--mount=type=bind,source={path},target=/candidate.cfg,readonly",
-        image(plan, NAME).reference,
-        "haproxy",
-        "-c",
-        "-q",
-        "-f",
-        "/candidate.cfg",
     )

@@ -9,10 +9,12 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 MESH, EDGE, OUTSIDE = "mesh", "edge", "outside"
 """Networks: where everything meets, with no way out; where ports are published; where calls leave the host."""
-APP_ID, POSTGRES_ID, REDIS_ID, HAPROXY_ID = "10001", "10011", "10012", "10013"
+APP_ID, POSTGRES_ID, REDIS_ID, HAPROXY_ID, MONITORING_ID = "10001", "10011", "10012", "10013", "10014"
 """Accounts of the images; the host has none of these names, so its files carry the numbers."""
 IMAGES = {"app": ("mesh-app",), "edge": ("haproxy",), "data": ("postgresql",), "cache": ("redis",)}
-"""Role of a host → the images that it needs."""
+"""Role of a host → the images that it needs, besides `MONITORING` where it is watched."""
+MONITORING = "monitoring"
+"""The image of everything that watches the mesh."""
 
 
 def folder(plan: Plan) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout import image, unit_name
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, Image
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 TEMPLATE = "container.yaml.j2"
@@ -27,9 +27,11 @@ class Service:
     """A service of the Compose project. Memory in MB, times in seconds; `ports` as `(address, port)` of the host."""
 
     name: str
-    image: str
+    image: str | Image
+    """Name of one of the release, or one that is no part of it."""
     user: str
     command: tuple[str, ...]
+    """Empty: the image's own."""
     memory_mb: int
     networks: tuple[str, ...]
     address: str | None = None
@@ -52,7 +54,7 @@ class Service:
 
 def service_file(plan: Plan, path: str, service: Service) -> File:
     """The Compose file of one container."""
-    found = image(plan, service.image)
+    found = service.image if isinstance(service.image, Image) else image(plan, service.image)
     values = asdict(service) | {
         "unit": unit_name(service.name),
         "image": found.reference,

@@ -1,0 +1,1 @@
+"""The alert drill: whether an alert really arrives, hop by hop, and how long each hop takes."""
