@@ -5,10 +5,12 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from ansible.module_utils.basic import heuristic_log_sanitize
+from ansible.module_utils.basic import AnsibleModule, heuristic_log_sanitize
+from ansible_collections.aimesh.mesh.plugins.module_utils.host_files import hide_contents
 from module_runner import run_module
 
 SECRET = "correct-horse-battery-staple-0123456789"
@@ -185,6 +187,16 @@ def test_what_ansible_logs_of_a_call_holds_no_secret_whatever_addresses_stand_ar
         logged = heuristic_log_sanitize(str([plain, row, plain]), {content})
         assert (SECRET in logged) is leaks, logged
         assert content not in logged
+
+
+def test_what_the_files_hold_is_masked_in_what_the_module_says_and_not_only_as_it_came() -> None:
+    module = SimpleNamespace(no_log_values=set())
+    rows = [
+        {"path": "/x", "content": "plain", "secret_content": None, "sensitive": False},
+        {"path": "/y", "content": None, "secret_content": encoded(f"{SECRET}\n"), "sensitive": True},
+    ]
+    hide_contents(cast("AnsibleModule", module), rows)
+    assert module.no_log_values == {SECRET}
 
 
 def test_content_that_came_damaged_is_one_sentence(tmp_path: Path) -> None:
