@@ -310,8 +310,9 @@ class Receiver:
         return await reader.readexactly(int(length))
 
     def _webhook(self, _query: str, body: bytes) -> Answer:
+        received = int(time.time() * 1000) / 1000  # cut, since a rounded one could lie in the future
         try:
-            entries = entries_of(body, round(time.time(), 3))
+            entries = entries_of(body, received)
             self._alerts.deliver(entries)
         except RefusalError as refusal:
             log(status=refusal.status, error=str(refusal))
