@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import doctored_release as doctored
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.timings import timing_table
 from story_bench import Bench
@@ -17,7 +19,8 @@ class TimingStories:
         assert len(slots) == 6
         succeeded(bench.scale(slots))
         target = bench.build(doctored.NEXT)
-        succeeded(bench.update(target, soak_s=15))
+        inventory = json.dumps({"mesh_services": {name: {"replicas": count} for name, count in slots.items()}})
+        succeeded(bench.update(target, "-e", inventory, soak_s=15))
         record = done(bench, "update", before, target)
         proof = proven(bench.proof(record["id"]))
         print("\n".join(timing_table(record)))

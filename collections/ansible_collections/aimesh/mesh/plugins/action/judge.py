@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.color import ANSIBLE_COLOR
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.engine import answer_all
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError, load_plan, public_urls
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.run_plan import plan_file
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.repository import repository_root
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SecretStoreError, resolve_secrets
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.conclusion import conclude, write_files
@@ -68,13 +69,13 @@ class ActionModule(ActionBase):
     def _plan_path(self, variables: dict[str, Any]) -> Path:
         build_dir = self._task.args.get("build_dir")
         if build_dir:
-            return Path(str(build_dir)) / "plan.json"
+            return plan_file(Path(str(build_dir)))
         name = str(self._templar.template(variables.get("mesh_name", "")))
         if not name:
             raise JudgeError(
                 "The variable mesh_name is not set, so there is no plan to judge by; set it in the inventory."
             )
-        return Path(self._repository) / "build" / name / "plan.json"
+        return plan_file(Path(self._repository) / "build" / name)
 
     def _one_pass(self, folder: RunFolder) -> None:
         """Every check once, in a process of its own: pytest changes too much of the one that it runs in."""

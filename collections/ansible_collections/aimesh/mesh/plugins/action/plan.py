@@ -24,9 +24,9 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     load_plan,
     public_urls,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.run_plan import NAME, write_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import has_slots
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.target import rollback_target
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.writing import replace_file
 
 
 class ActionModule(ActionBase):
@@ -92,10 +92,7 @@ class ActionModule(ActionBase):
     def _write(self, plan: Plan, gathered: Gathered) -> Path:
         given = self._task.args.get("build_dir")
         folder = Path(str(given)) if given else gathered.repository / "build" / plan["mesh"]["name"]
-        path = folder / "plan.json"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            replace_file(path, (json.dumps(plan, indent=2, ensure_ascii=False) + "\n").encode())
+            return write_plan(folder, plan)
         except OSError as error:
-            raise PlanError(f"The plan cannot be written to {path}: {error.strerror}.") from None
-        return path
+            raise PlanError(f"The plan cannot be written to {folder / NAME}: {error.strerror}.") from None

@@ -18,6 +18,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.module_utils.lease import lease_path
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File, HostState
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, PlanError, is_state_host, load_plan
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.run_plan import plan_file
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import (
     RenderedFile,
     RenderError,
@@ -134,7 +135,7 @@ class Slice:
 class SliceAction(ActionBase):
     """Task arguments of every subclass: `templates`, and `plan_path` or `build_dir` where the default is not meant.
 
-    The default is `build/<mesh_name>/plan.json` in the repository that holds the playbook.
+    The default is the run's own plan in `build/<mesh_name>` of the repository that holds the playbook.
     """
 
     TRANSFERS_FILES = False
@@ -213,11 +214,11 @@ class SliceAction(ActionBase):
             return Path(str(given))
         build_dir = self._task.args.get("build_dir")
         if build_dir:
-            return Path(str(build_dir)) / "plan.json"
+            return plan_file(Path(str(build_dir)))
         name = self._variable("mesh_name")
         if not name:
             raise SliceError("The variable mesh_name is not set, so there is no plan to read; set it in the inventory.")
-        return repository / "build" / name / "plan.json"
+        return plan_file(repository / "build" / name)
 
     def _variable(self, name: str) -> str:
         """A variable of the host as text, templated; empty when it is not set."""
