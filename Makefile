@@ -58,7 +58,7 @@ dashboards: venv-dev  ## Generate dashboards/*.json from the plan of a small mes
 	@$(BIN)/python tools/dashboards.py
 
 test-needs: venv-dev
-	@$(BIN)/python tools/test_needs.py
+	@$(BIN)/python tools/test_needs.py testbed browser monitoring
 
 test-browser:
 	@$(PYTHON) tools/test_needs.py browser
@@ -86,6 +86,7 @@ test-compose: test-needs release  ## The mesh in containers on Compose hosts
 	@$(BIN)/python -m pytest tests/compose
 
 acceptance: test-needs venv-app release  ## Everything, in resumable parts, each leaving a dated result
+	@$(BIN)/python tools/test_needs.py object-store
 	@$(BIN)/python tools/acceptance.py $(ARGS)
 
 bench-app: venv-app  ## Measure the mesh app on this machine; ARGS='--with-peers --markdown' as docs/benchmarks.md says

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
-from suites import PYTHON, REAL_DRILLS, ROOT, SUITES, UPDATES, Outcome, Suite, run_suite
+from suites import BACKUPS, DISASTERS, PYTHON, REAL_DRILLS, ROOT, SUITES, UPDATES, Outcome, Suite, run_suite
 
 RESULTS = ROOT / "acceptance"
 LOGS = ROOT / "build" / "acceptance"
@@ -55,6 +55,26 @@ PARTS = {
                     real_hosts=True,
                 )
                 for kind, what in (("vm", "a VM"), ("compose", "a Compose host"))
+            ),
+            *(
+                Suite(
+                    f"backup-{kind}",
+                    f"backups of a mesh on {what}: made, encrypted, continuous, in object storage; restores, drills,"
+                    " and what turns each of them red",
+                    (PYTHON, "-m", "pytest", "-s", *(f"tests/{kind}/{file}" for file in files)),
+                    real_hosts=True,
+                )
+                for kind, what, files in (
+                    ("vm", "a VM", ("test_backup.py", *BACKUPS)),
+                    ("compose", "a Compose host", BACKUPS),
+                )
+            ),
+            Suite(
+                "disaster",
+                "a gigabyte of data on a VM lost under load, idle and before a WAL switch, the host lost with its"
+                " secrets, and molecule's dr on Debian 13 and 12",
+                (PYTHON, "-m", "pytest", "-s", *(f"tests/vm/{file}" for file in DISASTERS)),
+                real_hosts=True,
             ),
             Suite(
                 "fresh-clone",

@@ -55,9 +55,17 @@ REAL_DRILLS = ("test_alert_drill_real.py",)
 """They wait as long as the mesh's own alerts do."""
 
 
+DISASTERS = ("test_disaster.py",)
+"""They restore a gigabyte again and again."""
+
+
+BACKUPS = ("test_backup_long.py",)
+"""They need object storage, and minutes for each drill."""
+
+
 def without_long(folder: str) -> tuple[str, ...]:
     """Arguments that leave those files of a folder out."""
-    return tuple(f"--ignore={folder}/{file}" for file in (*UPDATES, *REAL_DRILLS))
+    return tuple(f"--ignore={folder}/{file}" for file in (*UPDATES, *REAL_DRILLS, *DISASTERS, *BACKUPS))
 
 
 SUITES = {

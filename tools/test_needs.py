@@ -1,6 +1,6 @@
 """Make sure that the machine has what the test suites need; install it when root, else say exactly what is missing.
 
-Arguments name the needs to look at (testbed, browser, monitoring); without any, all.
+Arguments name the needs to look at (testbed, browser, monitoring, object-store); without any, all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bootstrap import ROOT
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 import monitoring_tools
 
-from tests.testbed import daemon
+from tests.testbed import TestbedError, daemon, gateway_program
 
 
 def missing_browser() -> list[str]:
@@ -25,17 +25,20 @@ def missing_browser() -> list[str]:
 
 
 NEEDS: dict[str, Callable[[], list[str]]] = {"testbed": daemon.missing_packages, "browser": missing_browser}
-MONITORING = "monitoring"
-"""Programs that are unpacked beside the tests and never installed, because their packages start daemons."""
+PROGRAMS: dict[str, Callable[[], object]] = {
+    "monitoring": monitoring_tools.ensure,
+    "object-store": gateway_program.ensure,
+}
+"""Programs that are kept beside the tests and never installed: their packages start daemons, or there are none."""
 
 
 def main() -> None:
-    wanted = sys.argv[1:] or [*NEEDS, MONITORING]
-    install([package for need in wanted if need != MONITORING for package in NEEDS[need]()])
-    if MONITORING in wanted:
+    wanted = sys.argv[1:] or [*NEEDS, *PROGRAMS]
+    install([package for need in wanted if need in NEEDS for package in NEEDS[need]()])
+    for need in wanted:
         try:
-            monitoring_tools.ensure()
-        except monitoring_tools.MonitoringToolsError as error:
+            PROGRAMS.get(need, list)()
+        except (monitoring_tools.MonitoringToolsError, TestbedError) as error:
             sys.exit(str(error))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from doctored_release import Doctored, Shelf, next_version
 
 from tests.testbed import Testbed, playbook
+from tests.testbed.database import psql
 from tests.testbed.image import BASES
 from tests.testbed.paths import REPOSITORY
 from tests.testbed.site import Site
@@ -179,14 +180,6 @@ class Bench:
     def sql(self, query: str) -> str:
         """Answer of the mesh's database to a query, as psql prints it without decoration."""
         return self.vm.run(psql(self.applied_plan(), query)).strip()
-
-
-def psql(plan: dict[str, Any], query: str) -> str:
-    """Shell command that asks the database on its own host as its superuser."""
-    ask = f"psql -d mesh_registry -Atc {shlex.quote(query)}"
-    if plan["mesh"]["platform"] == "compose":
-        return f"docker exec aimesh-postgresql {ask} --host=/run/postgresql"
-    return f"su postgres -c {shlex.quote(ask)}"
 
 
 def container_starts(vm: Vm) -> dict[str, str]:

@@ -71,6 +71,11 @@ class Testbed:
         self.vms[name] = made
         return made
 
+    def lose(self, name: str) -> None:
+        """A VM is gone with everything on it."""
+        docker("rm", "--force", "--volumes", self._container(name))
+        del self.vms[name]
+
     def existing(self, name: str) -> vm.Vm:
         """A VM that an earlier process of the same run started."""
         return vm.found(self._container(name), name, self.key, self.known_hosts)

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import alerts, footprint, playbook
+from . import alerts, bulk_rows, disaster, footprint, playbook
 from .bed import Testbed
 from .command import TestbedError
 from .paths import REPOSITORY
 from .vm import Vm
 
 MARKER = "molecule-keeps-data"
+LOAD_MB = 1050
+"""A little above what the database has to have before a disaster counts."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Site:
 
     def vm(self, name: str) -> Vm:
         return next(vm for vm in self.vms if vm.name == name)
+
+    def data_host(self) -> tuple[Vm, dict[str, Any]]:
+        """The host of the database, and the plan."""
+        plan = self.plan()
+        return self.vm(plan["postgresql"]["host"]), plan
 
 
 def succeeded(outcome: playbook.Outcome) -> list[str]:
@@ -125,6 +132,28 @@ def alert_drill(site: Site) -> list[str]:
     return alerts.wrong_with_registry_drill(vm, plan)
 
 
+def gigabyte(site: Site) -> list[str]:
+    """The database has more than 10⁹ bytes, all of them in a backup."""
+    vm, plan = site.data_host()
+    size = bulk_rows.fill(vm, plan, LOAD_MB)
+    problems = [] if size >= 1e9 else [f"The database has only {size} bytes."]
+    return problems + succeeded(playbook.run("playbooks/backup.yml", site.inventory, "-e", "mesh_backup_kind=full"))
+
+
+def database_lost(site: Site) -> list[str]:
+    """The database is killed and deleted under write load; it comes back with what callers had been promised."""
+    vm, plan = site.data_host()
+    problems: list[str] = []
+
+    def restore() -> None:
+        problems.extend(succeeded(playbook.run("playbooks/restore.yml", site.inventory)))
+
+    held = disaster.happen(vm, plan, "under load", restore)
+    if problems:
+        return problems
+    return held.problems
+
+
 def remove_keeps_data(site: Site) -> list[str]:
     """A removal without confirmation stops the mesh and keeps its data."""
     plan = site.plan()
@@ -168,6 +197,8 @@ GATES: dict[str, Callable[[Site], list[str]]] = {
         verify,
         no_alert,
         alert_drill,
+        gigabyte,
+        database_lost,
         remove_keeps_data,
         redeploy_adopts,
         remove_everything,

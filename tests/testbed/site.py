@@ -48,6 +48,26 @@ class Site:
             text = text.replace(address, vm.address)
         hosts.write_text(text)
 
+    def move(self, old: Vm, new: Vm) -> None:
+        """The inventory names another machine where one is lost."""
+        hosts = self.inventory / "hosts.yml"
+        hosts.write_text(hosts.read_text().replace(old.address, new.address))
+        self.vms = [new if vm is old else vm for vm in self.vms]
+
+    def add_secret(self, name: str, value: str) -> None:
+        """What an operator brings along, written with ansible-vault."""
+        store = self.inventory / "secrets.yml"
+        before = self._vault("view", str(store)) if store.exists() else "---\n"
+        self._vault("encrypt", "--output", str(store), "-", text=f"{before}{name}: {json.dumps(value)}\n")
+
+    def _vault(self, *words: str, text: str = "") -> str:
+        program = str(Path(sys.executable).parent / "ansible-vault")
+        environment = playbook.environment(self.env | {"PAGER": "cat"})
+        done = subprocess.run(
+            [program, *words], input=text, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
     def run(self, name: str, *arguments: str, timeout: float = 900) -> playbook.Outcome:
         return playbook.run(name, self.inventory, *SMALLER_MACHINE, *arguments, env=self.env, timeout=timeout)
 

@@ -12,8 +12,8 @@ from story_bench import Bench, vm_bench
 from tests.testbed import Testbed
 from tests.testbed.site import Site
 
-STORIES = ("fault", "monitoring", "previous", "scale", "timing", "update")
-pytest.register_assert_rewrite("story_claims", *(f"{name}_stories" for name in STORIES))
+STORIES = ("backup", "fault", "monitoring", "previous", "restore", "restore_drill", "scale", "timing", "update")
+pytest.register_assert_rewrite("story_claims", "backed_site", *(f"{name}_stories" for name in STORIES))
 
 
 @pytest.fixture(scope="session")

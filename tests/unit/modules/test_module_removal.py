@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.history import Run, record_run
+from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import FileRecord, Manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import (
     Confirmed,
     Found,
@@ -13,6 +15,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import (
     empty_after,
     listing,
 )
+from ansible_collections.aimesh.mesh.plugins.modules.removal import schedule_of
 from module_runner import run_module
 
 CONFIRMED = {"remove_data": "acme", "remove_backups": "acme"}
@@ -253,3 +256,31 @@ def test_a_removal_that_was_killed_half_way_is_finished_by_the_next_one(host: Pa
     (host / "state/applied-plan.json").unlink()
     run_module("removal", arguments(host, **CONFIRMED))
     assert not host.exists()
+
+
+@pytest.fixture
+def backed(host: Path) -> Path:
+    """The host with backups: folders that are kept, and a success on record."""
+    folders = [{"path": str(host / name), "keep": True} for name in ("backup", "backup/repository")]
+    run_module("files", {"state_dir": str(host / "state"), "directories": folders})
+    (host / "backup/repository/full").write_text("backup " * 10)
+    record_run(str(host / "state"), Run("full", 1_795_867_100.0, 1_795_867_200.0, True, "Made."))
+    return host
+
+
+def test_data_go_and_backups_stay_unless_both_are_confirmed(backed: Path) -> None:
+    wanted = arguments(backed, backups=[str(backed / "backup")])
+    told = run_module("removal", wanted | {"remove_data": "acme"})
+    assert "last good backup: 2026-11-28 12:00:00 UTC" in told["listing"]
+    assert any(line.startswith(f"stays: backups {backed / 'backup'}, ") for line in told["listing"])
+    assert not (backed / "data").exists()
+    assert (backed / "backup/repository/full").is_file()
+    run_module("removal", wanted | {"remove_data": "acme", "remove_backups": "acme"})
+    assert not (backed / "backup").exists()
+
+
+def test_timers_of_backups_are_among_the_units_and_come_last() -> None:
+    names = ("aimesh-backup-full.timer", "aimesh-backup-full.service", "aimesh-ui@a.service")
+    record = FileRecord("root", "root", "0644")
+    manifest = Manifest(files={f"/etc/systemd/system/{name}": record for name in names})
+    assert schedule_of(manifest) == ["aimesh-backup-full.service", "aimesh-backup-full.timer"]

@@ -146,6 +146,12 @@ def test_json_on_the_command_line_is_a_mapping(tmp_path: Path) -> None:
         "drill": None,
         "drill_profile": "fast",
         "drill_fault": "redis-exporter",
+        "drill_moment": "worst",
+        "backup_kind": "incremental",
+        "restore_to": "latest",
+        "restore_repository": 0,
+        "restore_overwrite": None,
+        "empty_database": None,
         "accept_inventory": True,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import ssl
 import stat
@@ -23,6 +24,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     open_store,
     resolve_secrets,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base import IDENTITY
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.certificate import SERVER_NAME
 
 PASSWORD = "correct horse battery staple"
@@ -308,3 +310,11 @@ def test_a_secret_of_somebody_else_may_be_short_and_one_of_ours_may_not(tmp_path
     assert store.get("receiver_mail") == "short"
     with pytest.raises(SecretStoreError, match="at least 32 are needed"):
         store.get("admin_token")
+
+
+def test_a_generated_key_pair_of_age_can_be_kept_and_read(tmp_path: Path) -> None:
+    store = vault(tmp_path)
+    value = generate_for(IDENTITY)
+    store.put_if_absent(IDENTITY, value)
+    assert store.get(IDENTITY) == value
+    assert json.loads(value)["recipient"].startswith("age1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.testbed import alerts, footprint, gate, playbook
+from tests.testbed import alerts, disaster, footprint, gate, playbook
 from tests.testbed.playbook import Outcome
 
 
@@ -99,6 +100,7 @@ GOOD = {
     "/var/lib/redis-mesh": "appendonlydir\n",
     "urllib": f'{{"items": [{{"name": "{gate.MARKER}"}}]}}\n',
     "find /": "/etc\n/usr\n",
+    "pg_database_size": "1100000000\n",
 }
 """What a VM answers, by a part of the command, when all is well."""
 
@@ -114,6 +116,12 @@ class Machine:
     def run(self, command: str, **_options: object) -> str:
         return next((text for part, text in {**GOOD, **self.now}.items() if part in command), "")
 
+
+HELD = disaster.Held(
+    moment="under load", size=10**9, acknowledged=900, lost=7, rpo_s=3.5, outage_s=40.0, run_s=90.0, raw_copy_s=8.0,
+    raw_start_s=2.0,
+)  # fmt: skip
+"""What a disaster costs that is within what the mesh promises."""
 
 Judge = Callable[..., list[str]]
 
@@ -141,7 +149,12 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judge:
             (build / "report.json").write_text(json.dumps({"counts": every | (counts or {})}))
             return ended
 
+        def happen(*_told: object) -> disaster.Held:
+            _told[-1]()  # type: ignore[operator]
+            return HELD
+
         monkeypatch.setattr(playbook, "run", run)
+        monkeypatch.setattr(disaster, "happen", happen)
         return gate.GATES[name](site)
 
     return judged
@@ -159,6 +172,8 @@ GOOD_RUNS: list[tuple[str, Outcome, dict[str, str]]] = [
     ("check_diff", FINE, {}),
     ("verify", FINE, {}),
     ("alert_drill", FINE, {}),
+    ("gigabyte", CHANGING, {}),
+    ("database_lost", CHANGING, {}),
     ("remove_keeps_data", CHANGING, STOPPED),
     ("redeploy_adopts", CHANGING, {}),
     ("remove_everything", CHANGING, STOPPED),
@@ -230,6 +245,28 @@ def test_a_gate_names_what_it_refuses(
     judge: Judge, name: str, ended: Outcome, later: dict[str, str], said: str
 ) -> None:
     (problem,) = judge(name, ended, later)
+    assert said in problem
+
+
+def test_a_database_that_stays_small_is_no_load(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = iter(["1050000000", "999999999"])
+    monkeypatch.setattr(gate.bulk_rows, "size", lambda *_: int(next(sizes)))
+    assert judge("gigabyte", CHANGING) == ["The database has only 999999999 bytes."]
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "said"),
+    [
+        ({"rpo_s": 60.5}, "Acknowledged rows of the last 60.5 s before the disaster (under load) are lost; 60 s are"),
+        ({"acknowledged": 0, "lost": 0}, "Nothing was acknowledged before the disaster (under load)"),
+        ({"outage_s": float("inf")}, "No row was acknowledged again"),
+    ],
+)
+def test_a_disaster_that_costs_more_than_is_promised_is_refused(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch, otherwise: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setitem(globals(), "HELD", dataclasses.replace(HELD, **otherwise))
+    (problem,) = judge("database_lost", CHANGING)
     assert said in problem
 
 

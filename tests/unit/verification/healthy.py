@@ -14,6 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.receivers i
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.routes import route_tree
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules import rule_groups
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import job_names, jobs, part_of, parts_on
+from healthy_backups import CRONTAB, crontab, healthy_backups, with_backups
 from vocabulary.answers import Answers
 from vocabulary.check import CATALOGUE, Target
 from vocabulary.mesh import Mesh
@@ -37,8 +38,9 @@ class Unable(str):
 
 
 def plan_of(name: str, **changes: Any) -> dict[str, Any]:
-    """A fixture plan, or `two_hosts`, with some values replaced by dotted path."""
-    plan = two_hosts() if name == "two_hosts" else _fixture(name)
+    """A fixture plan, `two_hosts` or `backed`, with some values replaced by dotted path."""
+    made = {"two_hosts": two_hosts, "backed": lambda: with_backups(_fixture("small"))}
+    plan = made[name]() if name in made else _fixture(name)
     for path, value in changes.items():
         part = plan
         *folders, last = path.split("__")
@@ -128,6 +130,11 @@ class HealthyMesh:
     def _pid(self, host: str, unit: str) -> int:
         return 1000 + self.units[host].index(unit)
 
+    def _main_pid(self, host: str, name: str) -> int:
+        """Of a unit by its full name; timers and what the driver does not run have none that matters."""
+        unit = name.removesuffix(".service")
+        return self._pid(host, unit) if unit in self.units[host] else 0
+
     def _records(self, host: str, _: dict[str, Any]) -> dict[str, Any]:
         units = {unit: {"fingerprint": "sha256:" + "0" * 64, "recorded_at": STARTED} for unit in self.units[host]}
         return {"applied_plan": self.plan, "units": units}
@@ -192,7 +199,7 @@ class HealthyMesh:
         return {
             name: {
                 "LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled",
-                "NRestarts": "0", "MainPID": str(self._pid(host, name.removesuffix(".service"))), "Result": "success",
+                "NRestarts": "0", "MainPID": str(self._main_pid(host, name)), "Result": "success",
                 "ExecMainStartTimestampMonotonic": "12345",
             }
             for name in question["units"]
@@ -344,6 +351,16 @@ class HealthyMesh:
     def _tls(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
         refused = "SSLError: [SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"
         return {"member": 200, "stranger": refused, "plain": 400}
+
+    def _backup(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
+        return healthy_backups(self.plan, question["verb"], NOW)
+
+    def _escrow(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
+        return {"archive": True, "current": True}
+
+    def _command(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
+        assert question["command"] == f"cat {CRONTAB}"
+        return {"rc": 0, "stdout": crontab(self.plan), "stderr": ""}
 
     def _drills(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
         drill = {"schema": 1, "run_id": RUN_ID, "finished": NOW - 86400, "verdict": "pass", "hops": [], "message": ""}

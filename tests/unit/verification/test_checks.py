@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from control_kit import Control, answer_of, unit
 from controls import CONTROLS
-from healthy import judge, plan_of
+from healthy import WRITTEN, judge, plan_of
 from vocabulary.check import CATALOGUE
 
-PLANS = ("small", "local", "compose", "two_hosts")
+PLANS = ("small", "local", "compose", "two_hosts", "backed")
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -90,6 +90,45 @@ def test_an_alert_drill_that_was_never_held_is_no_pass() -> None:
     drill = next(result for result in results if result["id"] == "monitoring.drill.recent")
     assert drill["status"] == "not_applicable"
     assert "nothing is proven" in drill["actual"]
+
+
+@pytest.mark.parametrize("name", ["small", "compose"])
+def test_a_mesh_without_backups_says_so_and_is_not_called_backed_up(name: str) -> None:
+    results = [each for each in judge(plan_of(name)) if each["id"].startswith("backup.")]
+    assert {result["status"] for result in results} == {"not_applicable"}
+    assert {result["actual"] for result in results} == {
+        "nothing makes backups of this mesh: mesh_backup.engine is empty"
+    }
+
+
+@pytest.mark.parametrize(
+    ("gone", "check", "says"),
+    [
+        ({"drill": None}, "backup.drill.recent", "no restore is proven"),
+        ({"dump": None, "now": WRITTEN + 60}, "backup.dump.recent", "no dump was due"),
+        ({"configuration": None, "now": WRITTEN + 60}, "backup.configuration.encrypted", "nothing is proven"),
+    ],
+)
+def test_a_first_backup_that_is_not_due_yet_is_no_pass(gone: dict[str, Any], check: str, says: str) -> None:
+    results = judge(plan_of("backed"), answer_of("backup", lambda seen: seen["status"].update(gone), "'status'"))
+    result = next(each for each in results if each["id"] == check)
+    assert result["status"] == "not_applicable"
+    assert says in result["actual"]
+
+
+def test_dumps_alone_have_no_repository_and_do_not_keep_the_promise() -> None:
+    plan = plan_of("backed", backup__engine="dump", backup__repositories=[])
+    results = {each["id"]: each for each in judge(plan) if each["id"].startswith("backup.")}
+    assert [name for name, each in results.items() if each["status"] == "fail"] == ["backup.rpo.promised"]
+    assert "every 1 days" in results["backup.rpo.promised"]["actual"]
+    of_repositories = ("repository.encrypted", "full.recent", "archive.works", "archive.continuous", "drill.recent")
+    assert {results[f"backup.{name}"]["status"] for name in of_repositories} == {"not_applicable"}
+
+
+def test_the_wish_for_dumps_alone_is_judged_before_it_is_applied() -> None:
+    wanted = plan_of("backed", backup__engine="dump")
+    results = {each["id"]: each["status"] for each in judge(plan_of("backed"), wanted=wanted)}
+    assert results["backup.rpo.promised"] == "fail"
 
 
 def test_alerts_of_a_drill_and_warnings_do_not_disturb_the_quiet() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.aimesh.mesh.plugins.module_utils.observations.backup_probe import ESCROW_DIGEST
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.escrow import escrow_digest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError, load_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     MissingSecretError,
     SecretStoreError,
+    open_store_of,
     resolve_secrets,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.needs import secrets_needed
@@ -61,13 +64,19 @@ class ActionModule(ActionBase):
         missing: dict[str, list[str]] = {}
         for name in secrets_needed(questions.values()):
             try:
-                values |= resolve_secrets(plan, [name], self._loader, variables.get("inventory_dir"))
+                values |= self._values(plan, name, variables.get("inventory_dir"))
             except SecretStoreError as error:
                 absent = isinstance(error, MissingSecretError)
                 missing.setdefault(NOT_GENERATED if absent else str(error), []).append(name)
         for reason, names in missing.items():
             self._display.warning(f"Checks that need the secrets {', '.join(names)} cannot be made: {reason}")
         return values
+
+    def _values(self, plan: dict[str, Any], name: str, inventory_dir: str | None) -> dict[str, str]:
+        if name != ESCROW_DIGEST:
+            return resolve_secrets(plan, [name], self._loader, inventory_dir)
+        store = open_store_of(plan, self._loader, inventory_dir)
+        return {name: escrow_digest(store, plan["backup"].get("recipients", []))}
 
     def _given_up(self, folder: RunFolder, host: str, reason: str, started: float) -> dict[str, Any]:
         folder.give_up(host, reason)

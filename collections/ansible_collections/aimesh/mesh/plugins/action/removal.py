@@ -25,7 +25,7 @@ class ActionModule(SliceAction):
             "systemd": state.supervisor == "systemd",
             "project": state.project.name if state.project is not None else "",
             "releases": paths["releases"],
-            "backups": backup_points(part),
+            "backups": [*backup_points(part), *backup_root(part)],
             "volatile": [paths["logs"], paths["run"]],
             "secret_store": f"{paths['state']}/secrets.json" if "file" in stores else "",
         }
@@ -38,6 +38,12 @@ class ActionModule(SliceAction):
         """What the operator typed: the task's argument, else the variable mesh_<name>."""
         given = self._task.args.get(name)
         return str(given) if given else self._variable(f"mesh_{name}")
+
+
+def backup_root(part: Slice) -> list[str]:
+    """Where repositories, dumps and archives are, on the host that makes them."""
+    backup = part.plan["backup"]
+    return [str(backup["root"])] if backup["engine"] and backup["host"] == part.host else []
 
 
 def backup_points(part: Slice) -> list[str]:

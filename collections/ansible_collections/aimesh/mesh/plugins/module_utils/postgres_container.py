@@ -70,6 +70,9 @@ class ContainerManager(DataFolder):
     def restart(self) -> None:
         self._bring_up()
 
+    def last_words(self) -> str:
+        return log_excerpt(self._cluster.unit, self._project.log)
+
     def _bring_up(self) -> None:
         name = self._cluster.unit
         try:
@@ -88,8 +91,8 @@ class ContainerManager(DataFolder):
             if refused is None:
                 return
             if trouble_of(state) or time.monotonic() > deadline:
-                tail = log_excerpt(name, self._project.log)
-                raise PostgresError(f"{client.where} does not start ({name} is {state.text}): {refused}.{tail}")
+                what = f"{client.where} does not start ({name} is {state.text}): {refused}."
+                raise PostgresError(what + self.last_words())
             time.sleep(0.2)
 
 

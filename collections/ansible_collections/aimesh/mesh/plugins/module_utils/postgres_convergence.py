@@ -11,6 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_atomic, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.cluster_backup import (
+    WantedBackup,
+    make_ready,
+    refuse_lost_database,
+    retire,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, owner_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import Manager, manager_of
@@ -96,8 +102,11 @@ def listens_elsewhere(cluster: WantedCluster) -> bool:
 class Convergence:
     """One call's work on one cluster. Raises PostgresError."""
 
-    def __init__(self, cluster: WantedCluster, state_dir: str, check_mode: bool) -> None:
+    def __init__(
+        self, cluster: WantedCluster, state_dir: str, check_mode: bool, backup: WantedBackup | None = None
+    ) -> None:
         self._cluster = cluster
+        self._backup = backup
         self._manager: Manager = manager_of(cluster)
         self._client = Client(cluster)
         self._record_path = str(Path(state_dir) / RECORD)
@@ -105,6 +114,8 @@ class Convergence:
         self._report = Report()
 
     def run(self) -> Report:
+        # First, because it says how the data come back.
+        refuse_lost_database(self._backup, self._cluster.data_dir)
         stage = stage_of(
             self._recorded_stage(), Path(self._cluster.data_dir), self._manager.configured(), self._record_path
         )
@@ -128,9 +139,29 @@ class Convergence:
         if running and not moved:
             seen = self._load_files(seen, rewritten)
         self._converge_objects(seen)
+        retire(self._backup, self._do)
+        if self._backup is not None:
+            make_ready(self._backup, self._do, self._check_mode)
         return self._report
 
-    def _do(self, text: str, act: Callable[[], None]) -> None:
+    def prepare(self) -> None:
+        """Give restored data their configuration, as the plan wants it; nothing is started."""
+        recorded = self._recorded_stage()
+        if recorded == "creating":
+            # The data are whole; going on with an interrupted making would empty them.
+            self._manager.drop_partial()
+            recorded = ""
+        data_dir = Path(self._cluster.data_dir)
+        stage = stage_of(recorded, data_dir, self._manager.configured(), self._record_path)
+        if stage == ABSENT:
+            raise PostgresError(f"The restore left no data in {data_dir}; try another mesh_restore_repository.")
+        self._refuse_other_version(stage)
+        self._bring_about(stage)
+        self._write_files()
+        if not self._manager.enabled():
+            self._manager.enable()
+
+    def _do(self, text: str, act: Callable[[], object]) -> None:
         self._report.actions.append(text)
         if not self._check_mode:
             act()

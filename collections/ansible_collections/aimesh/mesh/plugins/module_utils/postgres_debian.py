@@ -105,12 +105,12 @@ class DebianManager:
         done = run_program(["systemctl", verb, unit])
         if done.returncode != 0:
             reason = last_line(done.stderr or "no reason given")
-            raise PostgresError(f"systemctl {verb} {unit} failed: {reason}.{self._log_lines()}")
+            raise PostgresError(f"systemctl {verb} {unit} failed: {reason}.{self.last_words()}")
 
     def _property(self, name: str) -> str:
         return run_program(["systemctl", "show", "--value", "-p", name, self._unit]).stdout.strip()
 
-    def _log_lines(self) -> str:
+    def last_words(self) -> str:
         log = Path(f"/var/log/postgresql/postgresql-{self._cluster.version}-{self._cluster.name}.log")
         return log_excerpt(log)
 

@@ -45,6 +45,9 @@ class EmbeddedManager(DataFolder):
     def restart(self) -> None:
         self._bring_up(restart=True)
 
+    def last_words(self) -> str:
+        return log_excerpt(*self._logs())
+
     def _bring_up(self, *, restart: bool) -> None:
         cluster = self._cluster
         try:
@@ -65,8 +68,7 @@ class EmbeddedManager(DataFolder):
             if gone or time.monotonic() > deadline:
                 state = program.state if program is not None else "unknown to its supervisor"
                 raise PostgresError(
-                    f"{client.where} does not start (program {cluster.unit} is {state}): {problem}."
-                    f"{log_excerpt(*self._logs())}"
+                    f"{client.where} does not start (program {cluster.unit} is {state}): {problem}.{self.last_words()}"
                 )
             time.sleep(0.2)
 

@@ -49,6 +49,9 @@ class Manager(Protocol):
     def restart(self) -> None:
         """Restart it and wait until it accepts connections."""
 
+    def last_words(self) -> str:
+        """The end of the server's log under a heading, for messages."""
+
 
 def manager_of(cluster: WantedCluster) -> Manager:
     """The manager that the cluster names. Raises PostgresError for one that there is not."""

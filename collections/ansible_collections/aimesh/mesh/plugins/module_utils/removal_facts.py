@@ -72,7 +72,8 @@ def gather(
     _packages(found, packages, cluster)
     for path, keep in sorted(manifest.directories.items()):
         folder = Path(path)
-        if path == places.state or path in places.backups or folder.is_symlink() or not folder.is_dir():
+        stored = any(folder.is_relative_to(each) for each in places.backups)
+        if path == places.state or stored or folder.is_symlink() or not folder.is_dir():
             continue
         if keep:
             if cluster is None or path != cluster.data_dir:

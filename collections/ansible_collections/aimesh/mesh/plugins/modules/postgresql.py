@@ -13,6 +13,8 @@ description:
     ranges only.
   - A password is compared with what the server has stored and sent as a SCRAM verifier only when it differs; no
     password is part of a statement, a log or a result.
+  - Where the plan has backups, their timers run, every repository has its stanza and a first full backup, and the
+    store's secrets lie sealed on the host. An empty data directory beside a repository with backups is refused.
   - Kept data without a configuration is adopted. Data of another PostgreSQL version, or that is not the mesh's, is
     refused. A making that was interrupted is done again.
 version_added: 1.0.0
@@ -121,6 +123,43 @@ options:
           folder: {description: Folder of the project., type: path, required: true}
           service: {description: Service in the project., type: str, required: true}
           files: {description: Compose files that define it., type: list, elements: str, required: true}
+  backup:
+    description: What is done for backups once the cluster is as planned. Filled in by the action plugin.
+    type: dict
+    suboptions:
+      program:
+        description: The backup program of the host.
+        type: path
+        required: true
+      archives:
+        description: Whether the write-ahead log is archived.
+        type: bool
+        required: true
+      timers:
+        description: Timers of systemd that have to run.
+        type: list
+        elements: str
+        default: []
+      repository:
+        description: Folder of the local repository.
+        type: str
+        default: ""
+      escrow:
+        description: Folder of the sealed archive of all secrets.
+        type: path
+        required: true
+      begin_empty:
+        description: Begin with an empty database although the repository has backups.
+        type: bool
+        default: false
+      escrow_digest:
+        description: Tells the secrets that are sealed; empty in check mode.
+        type: str
+        default: ""
+      escrow_content:
+        description: The sealed archive, in base64.
+        type: str
+        default: ""
 """
 
 EXAMPLES = r"""
@@ -148,6 +187,7 @@ remote_calls:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils.cluster_backup import backup_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import Convergence, Report
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, cluster_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
@@ -185,6 +225,16 @@ CLUSTER = {
         },
     },
 }
+BACKUP = {
+    "program": {"type": "path", "required": True},
+    "archives": {"type": "bool", "required": True},
+    "timers": {"type": "list", "elements": "str", "default": []},
+    "repository": {"type": "str", "default": ""},
+    "escrow": {"type": "path", "required": True},
+    "begin_empty": {"type": "bool", "default": False},
+    "escrow_digest": {"type": "str", "default": ""},
+    "escrow_content": {"type": "str", "default": "", "no_log": True},
+}
 
 
 def diffs(report: Report) -> list[dict[str, str]]:
@@ -202,13 +252,18 @@ def diffs(report: Report) -> list[dict[str, str]]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**COMMON_OPTIONS, "cluster": {"type": "dict", "required": True, "options": CLUSTER}},
+        argument_spec={
+            **COMMON_OPTIONS,
+            "cluster": {"type": "dict", "required": True, "options": CLUSTER},
+            "backup": {"type": "dict", "options": BACKUP},
+        },
         supports_check_mode=True,
     )
     try:
         with changing(module, "postgresql"):
             cluster = cluster_of(module.params["cluster"])
-            report = Convergence(cluster, module.params["state_dir"], module.check_mode).run()
+            backup = backup_of(module.params["backup"])
+            report = Convergence(cluster, module.params["state_dir"], module.check_mode, backup).run()
     except PostgresError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=report.changed, actions=report.actions, restarted=report.restarted, diff=diffs(report))

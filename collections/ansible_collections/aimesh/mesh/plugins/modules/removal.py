@@ -90,13 +90,16 @@ remote_calls:
   sample: 1
 """
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils import unit_records
-from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import load_manifest
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import BackupError
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.history import read_history
+from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest, load_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
     accounts,
     load_packages,
@@ -106,6 +109,9 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.removal_facts import D
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Confirmed, decide, listing
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_steps import Remover
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
+
+SCHEDULE = "/etc/systemd/system/aimesh-backup-"
+BACKUPS = ("ready", "full", "differential", "incremental")
 
 
 def confirmations(mesh: str, data: str, backups: str) -> Confirmed:
@@ -122,6 +128,22 @@ def confirmations(mesh: str, data: str, backups: str) -> Confirmed:
     return Confirmed(data=bool(data), backups=bool(backups))
 
 
+def schedule_of(manifest: Manifest) -> list[str]:
+    """Units of backups, which systemd runs on every platform; the timers come last, and are thus stopped first."""
+    ours = [Path(path).name for path in manifest.files if path.startswith(SCHEDULE)]
+    return sorted(ours, key=lambda name: (name.endswith(".timer"), name))
+
+
+def last_backup(state_dir: str) -> str:
+    """When the newest backup from which the database can be restored was made; empty when none is recorded."""
+    try:
+        history = read_history(state_dir)
+    except BackupError:
+        return ""
+    ended = [success.finished for kind in BACKUPS if (success := history.of(kind).success)]
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(max(ended))) if ended else ""
+
+
 def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
     params = module.params
     state_dir: str = params["state_dir"]
@@ -130,7 +152,7 @@ def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
         packages = settle(packages, set(packages.pending), accounts())
     recorded = unit_records.recorded_names(state_dir)
     names = dict.fromkeys([*params["units"], *recorded]) if params["systemd"] else {}
-    units = [f"{name}.service" for name in names]
+    units = [*(f"{name}.service" for name in names), *schedule_of(manifest)]
     cluster = DebianCluster(**params["cluster"]) if params["cluster"] else None
     places = Places(
         state=state_dir,
@@ -144,7 +166,7 @@ def run(module: AnsibleModule, confirmed: Confirmed) -> dict[str, Any]:
     removal = decide(found, confirmed, params["mesh_name"])
     result: dict[str, Any] = {
         "changed": bool(removal.goes) and not params["plan_only"],
-        "listing": listing(removal, ""),
+        "listing": listing(removal, last_backup(state_dir)),
     }
     if module._diff and not params["plan_only"]:
         gone = "".join(f"{item.kind} {item.name}\n" for item in removal.goes)

@@ -149,6 +149,25 @@ class Login:
 
 
 @dataclass(frozen=True)
+class ClusterBackup:
+    """What is done for backups once the cluster runs: timers on, repositories ready, secrets in escrow."""
+
+    program: str
+    """The backup program of the host."""
+    archives: bool
+    """Whether the write-ahead log is archived, so that there is a repository to be made ready."""
+    timers: tuple[str, ...]
+    repository: str
+    """Folder of the local repository; an empty data directory beside a full one is a lost database, not a new one."""
+    escrow: str
+    """Folder of the sealed archive of all secrets."""
+    recipients: tuple[str, ...]
+    """Public keys of age that it is sealed to, besides the mesh's own."""
+    begin_empty: bool = False
+    """The operator wants an empty database although the repository has backups."""
+
+
+@dataclass(frozen=True)
 class PostgresqlCluster:
     """One PostgreSQL cluster, its settings, logins and database.
 
@@ -180,6 +199,7 @@ class PostgresqlCluster:
     """Manager `embedded`: socket of the supervisord that runs `unit` (`module_utils/supervisor.ensure_running`)."""
     container: Container | None = None
     """Manager `container`."""
+    backup: ClusterBackup | None = None
 
 
 @dataclass(frozen=True)

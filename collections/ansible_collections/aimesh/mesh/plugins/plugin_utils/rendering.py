@@ -92,6 +92,7 @@ def _environment(templates: Path | None) -> jinja2.Environment:
         value, sort_keys=True, indent=indent, ensure_ascii=False
     )
     environment.filters["from_base64"] = lambda value: _from_base64(str(value))
+    environment.filters["recipient"] = lambda value: _recipient(str(value))
     environment.filters["sha256"] = lambda value: hashlib.sha256(str(value).encode()).hexdigest()
     return environment
 
@@ -101,6 +102,14 @@ def _from_base64(value: str) -> str:
     try:
         return base64.b64decode(value, validate=True).decode()
     except ValueError:
+        return value
+
+
+def _recipient(value: str) -> str:
+    """The public half of the mesh's key of age; a stand-in for the pair stays what it is."""
+    try:
+        return str(json.loads(value)["recipient"])
+    except (ValueError, KeyError, TypeError):
         return value
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .backup_probe import answer_backup, answer_escrow
 from .base import Environment, ProbeError, Question, SecretMissingError
 from .command import answer_command
 from .containers_probe import answer_containers
@@ -30,9 +31,11 @@ from .tls_probe import answer_tls
 from .units_probe import answer_units
 
 PROBES: Mapping[str, Callable[[Question, Environment], Any]] = {
+    "backup": answer_backup,
     "command": answer_command,
     "containers": answer_containers,
     "drills": answer_drills,
+    "escrow": answer_escrow,
     "exposure": answer_exposure,
     "files": answer_files,
     "http": answer_http,

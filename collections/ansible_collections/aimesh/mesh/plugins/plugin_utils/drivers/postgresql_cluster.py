@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.host_part import cluster_backup
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environment import login_secret
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Login, PostgresqlCluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
@@ -28,6 +29,7 @@ def cluster(plan: Plan, **own: Any) -> PostgresqlCluster:
             *(Login(name, login_secret(name), member_of=(owner,)) for name in database["logins"]),
             *_monitor(plan),
         ),
+        "backup": cluster_backup(plan),
     }
     return PostgresqlCluster(**(same | own))
 

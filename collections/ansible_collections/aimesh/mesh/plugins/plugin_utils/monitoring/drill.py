@@ -88,7 +88,7 @@ def refusal(plan: Plan) -> str | None:
     if not wish:
         return "mesh_drill is not set, so no drill is held; say which one with -e mesh_drill=alerts."
     if wish == RESTORE:
-        return "The drill restore is not in this version; hold the one of alerts with -e mesh_drill=alerts."
+        return "mesh_drill is restore, and this is the drill of alerts; hold it with -e mesh_drill=alerts."
     if plan.get("monitoring") is None:
         platform = plan["mesh"]["platform"]
         why = (

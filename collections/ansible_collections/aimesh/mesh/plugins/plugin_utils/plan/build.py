@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import check_applied, version_key
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import (
+    S3_SECRETS,
+    archive_settings,
+    backup_secrets,
+    plan_backup,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.containers import (
     check_containers,
     host_containers,
@@ -85,15 +91,15 @@ def read_basics(inventory: InventoryInput, controller: ControllerFacts) -> Basic
 def _basics(settings: Settings, controller: ControllerFacts) -> Basics:
     site = settings.site
     platform = site["mesh_platform"]
-    generated, foreign = needed_secrets(settings, platforms()[platform])
+    needs = [find(settings, platforms()[platform]) for find in (needed_secrets, backup_secrets)]
     return Basics(
         mesh_name=site["mesh_name"] or "unnamed",
         platform=platform,
         state=_paths(site, controller)["state"],
         store=site["mesh_secret_store"] or ("file" if platform == "process" else "vault"),
         release_source=site["mesh_release_source"],
-        secrets=(*SECRET_NAMES, *generated),
-        foreign_secrets=foreign,
+        secrets=(*SECRET_NAMES, *(name for generated, _ in needs for name in generated)),
+        foreign_secrets=tuple(name for _, foreign in needs for name in foreign),
     )
 
 
@@ -153,6 +159,9 @@ def _document(
     data, cache = with_role(hosts, "data")[0], with_role(hosts, "cache")[0]
     folder = None if platform.several_hosts else _process_base(site, inputs.controller)
     data_dirs = (f"{folder}/postgresql", f"{folder}/redis") if folder else (None, None)
+    paths = _paths(site, inputs.controller)
+    backup = plan_backup(settings, profile, platform, data.name, problems)
+    archive = archive_settings(backup, f"{paths['config']}/backup/pgbackrest.conf")
     return {
         "schema": SCHEMA,
         "digest": "",
@@ -164,7 +173,7 @@ def _document(
             "platform": basics.platform,
             "auth": site["mesh_auth"],
             "preflight": site["mesh_preflight"],
-            "paths": _paths(site, inputs.controller),
+            "paths": paths,
             "state_home": {"host": data.name, "path": basics.state},
         },
         "release": release,
@@ -174,7 +183,7 @@ def _document(
         "instances": plan_instances(services, platform, hosts),
         "spares": plan_spares(services, platform, hosts),
         "postgresql": plan_postgresql(
-            settings, profile, platform, systems[data.name], hosts, services, data_dirs[0], problems
+            settings, profile, platform, systems[data.name], hosts, services, data_dirs[0], archive, problems
         ),
         "redis": plan_redis(settings, profile, platform, systems[cache.name], hosts, data_dirs[1], problems),
         "monitoring": plan_monitoring(settings, profile, platform, hosts, problems),
@@ -194,7 +203,7 @@ def _document(
         "agents": dict(profile.agents),
         "targets": profile.targets | site["mesh_targets"],
         "thresholds": {name: site["mesh_thresholds"].get(name, value) for name, value in profile.thresholds.items()},
-        "backup": profile.backup | site["mesh_backup"],
+        "backup": backup,
         "rollout": ROLLOUT | site["mesh_update"],
         "verify": {
             "writes": site["mesh_verify_writes"],
@@ -207,6 +216,12 @@ def _document(
             "drill": site["mesh_drill"],
             "drill_profile": site["mesh_drill_profile"],
             "drill_fault": site["mesh_drill_fault"],
+            "drill_moment": site["mesh_drill_moment"],
+            "backup_kind": site["mesh_backup_kind"],
+            "restore_to": site["mesh_restore_to"],
+            "restore_repository": site["mesh_restore_repository"],
+            "restore_overwrite": site["mesh_restore_overwrite"],
+            "empty_database": site["mesh_empty_database"],
             "accept_inventory": site["mesh_accept_inventory"],
         },
     }
@@ -284,9 +299,10 @@ def _check_foreign(inputs: PlanInputs, basics: Basics, problems: Problems) -> No
     """A secret that nobody can generate has to be in the store already."""
     for name in basics.foreign_secrets:
         if not inputs.secrets.get(name, SecretState()).exists:
+            asker = "mesh_backup.s3" if name in S3_SECRETS else "a receiver of mesh_alerting"
             problems.tell(
-                f"The secret {name} is not in the {basics.store} store, and a receiver of mesh_alerting needs it; "
-                "add it (docs/secrets.md), or remove that receiver"
+                f"The secret {name} is not in the {basics.store} store, and {asker} needs it; "
+                f"add it (docs/secrets.md), or remove {'it' if name in S3_SECRETS else 'that receiver'}"
             )
 
 
@@ -354,7 +370,7 @@ def _check_site(settings: Settings, basics: Basics, problems: Problems) -> None:
             f"nothing on platform {basics.platform}, which runs no containers",
             "remove it, or set mesh_platform: compose",
         )
-    for name in ("mesh_remove_data", "mesh_remove_backups"):
+    for name in ("mesh_remove_data", "mesh_remove_backups", "mesh_restore_overwrite", "mesh_empty_database"):
         if site[name] and site[name] != site["mesh_name"]:
             at_site.wrong(name, site[name], f"{basics.mesh_name}, the mesh's name", "type that name, or leave it out")
     if site["mesh_remove_backups"] and not site["mesh_remove_data"]:

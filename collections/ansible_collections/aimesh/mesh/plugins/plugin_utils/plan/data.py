@@ -43,6 +43,7 @@ class Platform:
     `slots`: services run in slots behind HAProxy, and are updated slot by slot without an outage.
     `containers`: everything runs in containers with addresses of their own.
     `monitoring`: Prometheus, Alertmanager and exporters watch the mesh.
+    `backup`: the write-ahead log is archived, and backups are made on a schedule.
     """
 
     edge: bool
@@ -50,6 +51,7 @@ class Platform:
     containers: bool
     several_hosts: bool
     monitoring: bool
+    backup: bool
     replicas: bool
     postgresql_mode: str
     postgresql_replicas: bool
@@ -80,6 +82,12 @@ def operating_systems() -> dict[str, OperatingSystem]:
 @cache
 def platforms() -> dict[str, Platform]:
     return {name: Platform(**values) for name, values in _read("platforms.json").items()}
+
+
+@cache
+def backup_defaults() -> dict[str, Any]:
+    """What backups are like whatever the size: where they lie, when they are made."""
+    return _read("backup.json")
 
 
 @cache

@@ -421,6 +421,33 @@ class Cron:
         return INVALID
 
 
+@dataclass(frozen=True)
+class Calendar:
+    """A calendar event of systemd, in the part of its language that names days and times."""
+
+    name: str = "calendar event"
+
+    def allowed(self) -> str:
+        return "a calendar event of systemd in quotes, as 'Sun *-*-* 03:00:00'"
+
+    def check(self, value: Any, path: str, problems: Problems, remedy: str) -> Any:
+        if isinstance(value, str) and _CALENDAR.fullmatch(value):
+            return value
+        problems.wrong(path, value, self.allowed(), remedy)
+        return INVALID
+
+
+_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_DATE = r"\*-(?:\*|0[1-9]|1[0-2])-(?:\*|0[1-9]|[12]\d|3[01])"
+_HOUR, _SIXTY = r"(?:[01]\d|2[0-3])", r"[0-5]\d"
+_HOURS = rf"(?:\*|{_HOUR}(?:,{_HOUR})*|{_HOUR}/(?:[1-9]|1\d|2[0-3]))"
+_TIME = rf"{_HOURS}:{_SIXTY}(?:/(?:[1-9]|[1-5]\d))?(?:,{_SIXTY})*(?::{_SIXTY})?"
+_CALENDAR = re.compile(
+    rf"(?:{_DAY}(?:\.\.{_DAY})?(?:,{_DAY}(?:\.\.{_DAY})?)* )?(?:{_DATE} )?{_TIME}|hourly|daily|weekly"
+)
+"""A part of what systemd takes, and nothing that it refuses or that is never due."""
+
+
 def _cron_field(text: str, least: int, most: int) -> bool:
     for part in text.split(","):
         match = re.fullmatch(r"(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:/([1-9]\d?))?", part)

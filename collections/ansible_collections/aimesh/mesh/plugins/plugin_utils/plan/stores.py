@@ -21,8 +21,6 @@ MEMORY_SETTINGS = ("shared_buffers", "effective_cache_size", "work_mem", "mainte
 UNITS_IN_KB = {"kB": 1, "MB": 1024, "GB": 1024**2, "TB": 1024**3}
 FIXED_SETTINGS = {
     "wal_level": "replica",
-    "archive_mode": "on",
-    "archive_command": "",
     "password_encryption": "scram-sha-256",
 }
 
@@ -35,6 +33,7 @@ def plan_postgresql(
     hosts: list[MeshHost],
     services: dict[str, dict[str, Any]],
     data_dir: str | None,
+    archive: dict[str, str],
     problems: Problems,
 ) -> dict[str, Any]:
     """The plan's `postgresql`. `data_dir` is None where Debian's layout says it."""
@@ -69,7 +68,7 @@ def plan_postgresql(
         "data_dir": data_dir or f"/var/lib/postgresql/{version}/mesh",
         "listen": listen,
         "allow": allow,
-        "settings": _tuning(own.get("settings", {}), profile, platform, services, at_site),
+        "settings": _tuning(own.get("settings", {}), profile, platform, services, at_site) | archive,
     }
 
 

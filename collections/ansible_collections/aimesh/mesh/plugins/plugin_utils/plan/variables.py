@@ -8,6 +8,7 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import (
     Address,
     Boolean,
+    Calendar,
     Choice,
     Cron,
     Fields,
@@ -32,6 +33,7 @@ SERVICE_RULE = f"one of {', '.join(SERVICES)}"
 NAME_PATTERN = r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?"
 NAME_RULE = "1 to 32 characters a-z, 0-9 and -, beginning with a letter, not ending with -"
 PORT = Integer(1024, 65535)
+PGBACKREST, DUMP = "pgbackrest", "dump"
 
 SERVICE = Fields(
     {
@@ -54,8 +56,9 @@ OWN_SETTINGS = {
     "unix_socket_directories": PLAN_SETS_IT,
     "password_encryption": "logins always use scram-sha-256",
     "wal_level": "backups need replica",
-    "archive_mode": "backups need it on",
+    "archive_mode": "mesh_backup.engine decides",
     "archive_command": "backups set it",
+    "archive_timeout": "backups set it",
 }
 SETTING = MapOf(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?", "a PostgreSQL setting", Scalar(), OWN_SETTINGS)
 RULE_ID = Text(NAME_RULE, NAME_PATTERN)
@@ -210,6 +213,43 @@ ALERT_THRESHOLDS: dict[str, Kind] = {
     "drill_age_days": Integer(1, 365),
 }
 """Where alerts alone draw the line; defaults are in monitoring.json."""
+S3 = Fields(
+    {
+        "endpoint": Text("the host name of an object store", r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"),
+        "port": Integer(1, 65535),
+        "region": Text("a region of 1 to 64 letters, digits and dashes", r"[A-Za-z0-9-]{1,64}"),
+        "bucket": Text("a bucket's name of 3 to 63 lower-case letters, digits, dots and dashes", r"[a-z0-9.-]{3,63}"),
+        "path": Text("a path in the bucket that begins with a slash", r"/[A-Za-z0-9._/-]*"),
+        "uri_style": Choice(("path", "host")),
+        "ca": Text(
+            "certificates in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----",
+            r"(-----BEGIN CERTIFICATE-----\s[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----\s*)+",
+            65536,
+        ),
+    },
+    ("endpoint", "bucket"),
+)
+RECIPIENT = Text("a public key of age, as age1…", r"age1[02-9ac-hj-np-z]{58}")
+BACKUP = Fields(
+    {
+        "engine": Choice((PGBACKREST, DUMP)),
+        "schedule": Cron(),
+        "retention_days": Integer(1, 3650),
+        "full": Calendar(),
+        "differential": Calendar(),
+        "incremental": Calendar(),
+        "configuration": Calendar(),
+        "check": Calendar(),
+        "recipients": ListOf(RECIPIENT),
+        "s3": S3,
+    }
+)
+BACKUP_KINDS = ("full", "differential", "incremental", "dump", "configuration")
+RESTORE_TO = Text(
+    "latest, the label of a backup, or a time as 2026-11-28T10:00:00Z",
+    r"latest|\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?|"
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)",
+)
 UPDATE = Fields(
     {
         "soak_s": Integer(0, 3600),
@@ -511,9 +551,13 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_backup",
-        Fields({"schedule": Cron(), "retention_days": Integer(1, 3650)}),
-        "When backups are made, and for how long they are kept.",
-        "{schedule: '0 2 * * *', retention_days: 14}",
+        BACKUP,
+        "What makes backups (`engine`; without one nothing does: `pgbackrest` is an archive of the write-ahead log "
+        "with full, differential and incremental backups, `dump` the daily dump alone), when each kind is made "
+        "(`schedule`: cron line of the dump; the others: calendar events of systemd), for how many days they are "
+        "kept, further public keys of age (`recipients`) that dumps and archives are sealed to, and an object store "
+        "for a second copy (`s3`).",
+        "{engine: pgbackrest, retention_days: 30, s3: {endpoint: s3.acme.example, bucket: acme-mesh}}",
         {},
         "`{schedule: '0 2 * * *', retention_days: 14}`",
         group="Promises",
@@ -638,6 +682,80 @@ VARIABLES: tuple[Variable, ...] = (
         "service, which is an outage of that service where it has no other.",
         "registry",
         "redis-exporter",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_drill_moment",
+        Choice(("worst", "now")),
+        "When the disaster of a restore drill comes: `worst` is just before the next WAL segment would be archived, "
+        "`now` needs no wait.",
+        "now",
+        "worst",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_backup_kind",
+        Choice(BACKUP_KINDS),
+        "Backup to make now (`playbooks/backup.yml`).",
+        "full",
+        "incremental",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_restore_to",
+        RESTORE_TO,
+        "What `playbooks/restore.yml` goes back to: the newest state, the end of a backup, or a point in time.",
+        "'2026-11-28T10:00:00Z'",
+        "latest",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_restore_repository",
+        Integer(0, 2),
+        "Repository to restore from; 0 takes the first that can be read.",
+        "2",
+        0,
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_restore_overwrite",
+        Text("the mesh's name", longest=64),
+        "Confirmation that a restore takes the place of a database that is there: the mesh's name.",
+        "acme",
+        default_text="none",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_escrow_key",
+        Text("the path of a file on the controller", longest=4096),
+        "File with the escrow key (an identity of age); `playbooks/restore.yml` then fills the secret store first.",
+        "/media/safe/escrow.txt",
+        default_text="none",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_escrow_archive",
+        Text("the path of a file on the controller", longest=4096),
+        "The sealed archive of all secrets that the escrow key opens.",
+        "/media/safe/secrets.age",
+        default_text="none",
+        group="One-off wishes",
+        scope="wish",
+    ),
+    Variable(
+        "mesh_empty_database",
+        Text("the mesh's name", longest=64),
+        "Confirmation that a deploy begins with an empty database although its repository has backups: the mesh's "
+        "name.",
+        "acme",
+        default_text="none",
         group="One-off wishes",
         scope="wish",
     ),

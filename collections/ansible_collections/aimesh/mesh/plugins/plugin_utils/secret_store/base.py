@@ -26,8 +26,10 @@ SECRET_NAMES = (
 """Every secret a mesh needs."""
 CERTIFICATE = "metrics_tls"
 """The one secret that is a key with its certificate."""
-FOREIGN = "receiver_"
-"""What names of secrets begin with that somebody else gave us: the key of a pager, the address of a webhook."""
+IDENTITY = "backup_identity"
+"""The one secret that is a key of age with its public half."""
+FOREIGN = ("receiver_", "backup_s3_")
+"""What names of secrets begin with that somebody else gave us: the key of a pager, of a bucket."""
 KEY_RINGS = ("jwt_key", "encryption_key")
 """Secrets whose version before the newest one goes on working: what was signed or encrypted with it is still about."""
 
@@ -60,6 +62,10 @@ def generate_for(name: str) -> str:
         from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.certificate import metrics_certificate
 
         return metrics_certificate()
+    if name == IDENTITY:
+        from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.age import new_identity
+
+        return new_identity()
     return generate()
 
 
@@ -124,6 +130,10 @@ class SecretStore(ABC):
             raise SecretStoreError(f"The secrets {', '.join(missing)} cannot be kept in {self.path}: {reason}.")
         self._add({name: values[name] for name in missing})
         return missing
+
+    def everything(self) -> Entries:
+        """All secrets with all their versions, for an archive that is sealed at once."""
+        return self._entries()
 
     def list_versions(self, name: str) -> list[int]:
         """Versions of a secret, ascending; empty when it is not there."""

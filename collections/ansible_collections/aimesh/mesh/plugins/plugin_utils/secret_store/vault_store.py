@@ -6,6 +6,7 @@ A YAML mapping of names to values, or to `{version: value}`; either the whole fi
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +165,8 @@ class VaultStore(SecretStore):
         return self._appended(text, lines, list(values)).encode()
 
     def _with_whole(self, raw: bytes, text: str, values: dict[str, str]) -> bytes:
-        lines = "".join(f'{name}: "{value}"\n' for name, value in values.items())
+        # JSON's texts are YAML's double-quoted ones.
+        lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
         vault_id = parse_vaulttext_envelope(raw)[3] if is_encrypted(raw) else None
         return self._encrypt(self._appended(text or HEADER, lines, list(values)).encode(), vault_id)
 

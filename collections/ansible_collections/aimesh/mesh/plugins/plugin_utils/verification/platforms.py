@@ -21,13 +21,16 @@ _SHARED_HINTS = {
     "plan": "ansible-playbook site.yml -i <the same inventory> applies the plan; --check --diff shows what it would do",
     "harness": "curl the service's /api/v1/verify-records; records older than an hour are swept by the next run",
     "rollout": "on the state host: {state}/rollouts; update.yml goes on, rollback.yml goes back",
+    "backup": "on {host}: aimesh-backup status; journalctl -n 50 -u 'aimesh-backup-*'; docs/backup.md",
+    "backup_promise": "set mesh_backup.engine: pgbackrest, or promise less with mesh_targets.rpo_s; docs/backup.md",
+    "backup_drill": "on {host}: {state}/drills/restore.json; mend what it names and hold the drill again",
     "redis": "",
 }
 
 SYSTEMD = Platform(
     name="systemd",
     capabilities=frozenset(
-        {"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records", "slots", "monitoring"}
+        {"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records", "slots", "monitoring", "backup"}
     ),
     supervisor="systemd",
     hints=_SHARED_HINTS

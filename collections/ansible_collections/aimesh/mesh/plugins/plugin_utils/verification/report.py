@@ -20,6 +20,7 @@ AREAS = (
     "network",
     "access",
     "smoke",
+    "backup",
     "monitoring",
     "files",
     "secrets",

@@ -48,6 +48,8 @@ def render(plan: Plan, host: str) -> HostState:
     roles = [role for role in PARTS if role in plan["hosts"][host]["roles"]]
     watched = bool(parts_on(plan, host))
     parts: list[Part] = [PARTS[role](plan, host) for role in roles]
+    if "data" in roles:
+        parts.append(data.render_backup(plan, host))
     # Last, so that nothing is missing where it looks first.
     parts += [monitoring.render(plan, host), grafana.render(plan, host)] if watched else []
     if not parts:

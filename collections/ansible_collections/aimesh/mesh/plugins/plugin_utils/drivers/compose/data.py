@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.compose import PROJECT
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup import layout
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.host_part import backup_part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.specification import Commands
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout import (
     POSTGRES_ID,
+    base_path,
     container,
+    folder,
+    image,
     networks,
     part_path,
     unit_name,
@@ -23,6 +30,10 @@ SHARED_MB = 256
 """Shared memory, through which the processes of a parallel query pass their rows."""
 PIDS_MARGIN = 64
 """Processes besides one per connection: writers, vacuum workers, parallel workers."""
+BACKUP_PIDS = 32
+"""Processes of pgBackRest, pg_dump and age, which run beside the server."""
+DRILL = "aimesh-restore-drill"
+"""Container of the scratch server of a restore drill."""
 
 
 def render(plan: Plan, _host: str) -> Part:
@@ -33,19 +44,20 @@ def render(plan: Plan, _host: str) -> Part:
         database["published"],
         database["data_dir"],
     )
+    backups = bool(plan["backup"]["engine"])
     service = Service(
         name=NAME,
         image=NAME,
         user=POSTGRES_ID,
         command=("postgres", "-D", data_dir),
         memory_mb=memory_mb(database["settings"]),
-        networks=networks(published, calls_out=False),
+        networks=networks(published, calls_out=_calls_out(plan)),
         address=address,
         ports=((published, port),) if published else (),
-        mounts=(Mount(data_dir, data_dir, writable=True),),
+        mounts=(Mount(data_dir, data_dir, writable=True), *_backup_mounts(plan)),
         tmpfs=(f"{SOCKETS}:size=1m,mode=0770,uid={POSTGRES_ID},gid={POSTGRES_ID}",),
         health=("CMD", "pg_isready", "--quiet", f"--host={SOCKETS}", f"--port={port}"),
-        pids=int(database["settings"]["max_connections"]) + PIDS_MARGIN,
+        pids=int(database["settings"]["max_connections"]) + PIDS_MARGIN + (BACKUP_PIDS if backups else 0),
         shm_mb=SHARED_MB,
         stop_s=STOP_S,
         # Fast shutdown: sessions end, nothing is lost, no wait for clients.
@@ -69,6 +81,57 @@ def render(plan: Plan, _host: str) -> Part:
             container=container(plan, NAME, path),
         ),
     )
+
+
+def _calls_out(plan: Plan) -> bool:
+    return any(each["kind"] != "local" for each in plan["backup"].get("repositories", ()))
+
+
+def _backup_mounts(plan: Plan) -> tuple[Mount, ...]:
+    """pgBackRest and age run beside PostgreSQL; a restore drill's scratch is reached through it, too."""
+    if not plan["backup"]["engine"]:
+        return ()
+    written = (layout.repository(plan), layout.locks(plan), plan["backup"]["scratch"]) if layout.archives(plan) else ()
+    own = layout.folder(plan)
+    return (Mount(own, own), *(Mount(path, path, writable=True) for path in written))
+
+
+def render_backup(plan: Plan, _host: str) -> Part:
+    """What makes backups: pgBackRest and age in PostgreSQL's container, under timers of the host."""
+    if not plan["backup"]["engine"]:
+        return Part()
+    files = [part for path in (base_path(plan), part_path(plan, NAME)) for part in ("--file", path)]
+    inside = ("docker", "exec", "--interactive", unit_name(NAME))
+    commands = Commands(
+        postgres=inside,
+        offline=(
+            "docker", "compose", "--progress", "quiet", "--project-name", PROJECT,
+            "--project-directory", folder(plan), *files, "run", "--rm", "--no-deps", "--no-TTY", NAME,
+        ),
+        age=inside,
+        scratch_server=_scratch_server(plan),
+        scratch_client=("docker", "exec", "--interactive", DRILL),
+    )  # fmt: skip
+    return backup_part(
+        plan,
+        commands,
+        socket_dir=SOCKETS,
+        owner=POSTGRES_ID,
+        group=POSTGRES_ID,
+        mode="0400",
+        unit="docker.service",
+    )
+
+
+def _scratch_server(plan: Plan) -> tuple[str, ...]:
+    """A container as confined as those of the project, and without any network."""
+    mounts = [f"{mount.source}:{mount.target}:{'rw' if mount.writable else 'ro'}" for mount in _backup_mounts(plan)]
+    return (
+        "docker", "run", "--rm", "--pull", "never", "--name", DRILL, "--label", "aimesh.drill=true",
+        "--network", "none", "--user", f"{POSTGRES_ID}:{POSTGRES_ID}", "--read-only", "--cap-drop", "ALL",
+        "--security-opt", "no-new-privileges:true", "--pids-limit", "256", "--shm-size", f"{SHARED_MB}m",
+        *(word for mount in mounts for word in ("--volume", mount)), image(plan, NAME).reference,
+    )  # fmt: skip
 
 
 def backup_command(plan: Plan) -> tuple[str, ...]:

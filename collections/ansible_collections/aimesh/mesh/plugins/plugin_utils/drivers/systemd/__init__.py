@@ -33,6 +33,8 @@ def render(plan: Plan, host: str) -> HostState:
     """The desired state of one host: the parts of the roles that the plan gives it. Pure; never sees a secret."""
     roles = plan["hosts"][host]["roles"]
     parts: list[Part] = [part(plan, host) for role, part in PARTS.items() if role in roles]
+    if "data" in roles:
+        parts.append(data.render_backup(plan, host))
     # Last, and on every host: nothing of the mesh waits for what watches it.
     parts += [monitoring.render(plan, host), grafana.render(plan, host)]
     packages = tuple(package for part in parts for package in part.packages)

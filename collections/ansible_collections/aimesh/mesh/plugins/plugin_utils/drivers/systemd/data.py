@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.host_part import backup_part
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.specification import Commands
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.postgresql_cluster import cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 SOCKETS = "/var/run/postgresql"
+ACCOUNT = "postgres"
 CREATECLUSTER = "/etc/postgresql-common/createcluster.d/aimesh.conf"
 
 
@@ -26,6 +29,24 @@ def render(plan: Plan, _host: str) -> Part:
             socket_dir=SOCKETS,
             unit=f"postgresql@{version}-{name}",
         ),
+    )
+
+
+def render_backup(plan: Plan, _host: str) -> Part:
+    """What makes backups: pgBackRest as PostgreSQL's own account, age as root."""
+    database = plan["postgresql"]
+    # Not runuser: its session needs rights that the units of backups do not have, and fills the journal.
+    become = ("setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--init-groups", "--")
+    commands = Commands(postgres=become, offline=become, age=(), scratch_server=become, scratch_client=become)
+    return backup_part(
+        plan,
+        commands,
+        socket_dir=SOCKETS,
+        owner="root",
+        group=ACCOUNT,
+        mode="0640",
+        unit=f"postgresql@{database['version']}-{database['cluster']}.service",
+        packages=("pgbackrest", "age", "cron"),
     )
 
 

@@ -1,0 +1,131 @@
+"""What the PostgreSQL task does for backups, and a database that is lost is not taken for a new one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.aimesh.mesh.plugins.module_utils import cluster_backup
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup_program import ProgramError, ask
+from ansible_collections.aimesh.mesh.plugins.module_utils.cluster_backup import (
+    backup_of,
+    make_ready,
+    refuse_lost_database,
+)
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError
+
+TIMERS = ["aimesh-backup-full.timer"]
+
+
+def wanted(folder: Path, **changes: Any) -> cluster_backup.WantedBackup:
+    options = {
+        "program": str(folder / "program"),
+        "archives": True,
+        "timers": TIMERS,
+        "repository": str(folder / "repository"),
+        "escrow": str(folder),
+        "begin_empty": False,
+        "escrow_digest": "one",
+        "escrow_content": base64.b64encode(b"sealed").decode(),
+    }
+    found = backup_of(options | changes)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[..., None]:
+    """Have the program of the host answer so."""
+
+    def answer(document: Any, code: int = 0, complaint: str = "") -> None:
+        text = document if isinstance(document, str) else json.dumps(document)
+        path = tmp_path / "program"
+        path.write_text(f"#!/bin/sh\necho '{text}'\necho '{complaint}' >&2\nexit {code}\n")
+        path.chmod(0o755)
+
+    return answer
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What systemctl is asked for; the timer is off."""
+    asked: list[str] = []
+
+    def systemctl(*arguments: str) -> str:
+        asked.append(" ".join(arguments))
+        return "LoadState=loaded\nUnitFileState=disabled\nActiveState=inactive\nNeedDaemonReload=yes\n"
+
+    monkeypatch.setattr(cluster_backup, "_systemctl", systemctl)
+    return asked
+
+
+def done(made: cluster_backup.WantedBackup, *, check_mode: bool = False) -> list[str]:
+    actions: list[str] = []
+
+    def do(text: str, act: Callable[[], object]) -> None:
+        actions.append(text)
+        if not check_mode:
+            act()
+
+    make_ready(made, do, check_mode)
+    return actions
+
+
+def test_what_is_missing_is_made_and_told(tmp_path: Path, program: Any, timers: list[str]) -> None:
+    program({"ok": True, "message": "The repositories are ready: made stanza aimesh.", "changed": True})
+    actions = done(wanted(tmp_path))
+    assert actions == [
+        "backup: secrets sealed",
+        "backup: The repositories are ready: made stanza aimesh.",
+        "backup: units read again",
+        "backup: aimesh-backup-full.timer started",
+    ]
+    assert (tmp_path / "secrets.age").read_bytes() == b"sealed"
+    assert timers[1:] == ["daemon-reload", "enable --now --quiet aimesh-backup-full.timer"]
+
+
+def test_secrets_are_sealed_again_only_when_they_changed(tmp_path: Path, program: Any, timers: list[str]) -> None:
+    program({"ok": True, "message": "ready", "changed": False})
+    assert "backup: secrets sealed" in done(wanted(tmp_path))
+    assert "backup: secrets sealed" not in done(wanted(tmp_path))
+    assert "backup: secrets sealed" in done(wanted(tmp_path, escrow_digest="two"))
+    assert timers
+
+
+def test_check_mode_makes_nothing(tmp_path: Path, program: Any, timers: list[str]) -> None:
+    program({"ok": True, "message": "ready", "changed": True})
+    assert done(wanted(tmp_path, escrow_digest=""), check_mode=True) == [
+        "backup: units read again",
+        "backup: aimesh-backup-full.timer started",
+    ]
+    assert len(timers) == 1
+
+
+def test_a_program_that_fails_ends_the_task_with_its_sentence(tmp_path: Path, program: Any, timers: list[str]) -> None:
+    program({"ok": False, "message": "Repository 1 holds backups of another cluster."}, code=1)
+    with pytest.raises(PostgresError, match="cannot be made ready: Repository 1 holds backups of another cluster"):
+        done(wanted(tmp_path))
+    assert timers == []
+
+
+def test_an_answer_that_is_no_document_is_told_with_what_was_complained_of(tmp_path: Path, program: Any) -> None:
+    program("oops", code=1, complaint="Traceback: no such thing")
+    with pytest.raises(ProgramError, match="program status says Traceback: no such thing"):
+        ask(str(tmp_path / "program"), "status")
+    with pytest.raises(ProgramError, match="There is no /nowhere/program on this host"):
+        ask("/nowhere/program", "status")
+
+
+def test_a_lost_database_is_not_begun_anew(tmp_path: Path) -> None:
+    refuse_lost_database(wanted(tmp_path), "/data")
+    info = tmp_path / "repository/backup/aimesh/backup.info"
+    info.parent.mkdir(parents=True)
+    info.touch()
+    with pytest.raises(PostgresError, match=r"no data in /data.*has backups.*mesh_empty_database"):
+        refuse_lost_database(wanted(tmp_path), "/data")
+    refuse_lost_database(wanted(tmp_path, begin_empty=True), "/data")
+    refuse_lost_database(None, "/data")

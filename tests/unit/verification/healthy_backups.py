@@ -1,0 +1,70 @@
+"""A plan with backups, and what the backup program of its data host says while all is well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import CRONTAB
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import backup_defaults
+
+__all__ = ["CRONTAB", "crontab", "healthy_backups", "with_backups"]
+
+HOUR_S = 3600
+
+
+def with_backups(plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan with engine pgbackrest and everything else as shipped."""
+    defaults = backup_defaults()
+    root, keep = defaults["root"], defaults["keep"]
+    plan["backup"] |= {
+        "engine": "pgbackrest",
+        "host": plan["postgresql"]["host"],
+        **{name: defaults[name] for name in ("stanza", "archive_timeout_s", "process_max", "root", "timers")},
+        "repositories": [{"number": 1, "kind": "local", "path": f"{root}/repository"}],
+        "dump": {"folder": f"{root}/dumps", "keep": keep, "script": defaults["script"]},
+        "configuration": {"folder": f"{root}/configuration", "keep": keep},
+        "escrow": f"{root}/escrow",
+        "recipients": [],
+        "scratch": f"{root}/scratch",
+        "drill_port": defaults["drill_port"],
+    }
+    return plan
+
+
+def crontab(plan: dict[str, Any]) -> str:
+    backup = plan["backup"]
+    return f"# Written by aimesh from the plan.\n{backup['schedule']} root {backup['dump']['script']}\n"
+
+
+def healthy_backups(plan: dict[str, Any], verb: str, now: float) -> dict[str, Any]:
+    if verb == "check":
+        return {"ok": True, "message": "A segment of WAL arrives in every repository, and none is missing."}
+    kinds = ("full", "incremental")
+    backups = [
+        {
+            "label": f"20260102-03000{at}F", "kind": kind, "repository": each["number"], "error": False,
+            "start": now - 4 * HOUR_S, "stop": now - (3 - at) * HOUR_S,
+        }
+        for each in plan["backup"]["repositories"]
+        for at, kind in enumerate(kinds)
+    ]  # fmt: skip
+    repository = {"code": 0, "message": "ok", "cipher": "aes-256-cbc", "segments": 20, "missing_segments": 0}
+    run = {"kind": "full", "started": now - 4 * HOUR_S, "finished": now - 3 * HOUR_S, "ok": True, "message": "Done."}
+    history = {"success": run, "failure": None, "failed_last": False}
+    sealed = {"size_bytes": 1000, "at": now - HOUR_S, "sealed": True, "count": 1}
+    status = {
+        "schema": 1, "engine": plan["backup"]["engine"], "now": now, "problems": [],
+        "history": {kind: dict(history) for kind in ("full", "dump", "configuration")},
+        "backups": backups,
+        "repositories": [repository | {"number": each["number"]} for each in plan["backup"]["repositories"]],
+        "archive": {
+            "mode": "on", "last_segment": "00000001000000000000000A", "age_s": 12.0, "waiting": 0, "failing": False,
+            "failed_segment": "", "missing_segments": 0, "gaps": [],
+        },
+        "dump": {"path": f"{plan['backup']['dump']['folder']}/mesh.dump-20260102T020000Z.age", **sealed},
+        "configuration": {
+            "path": f"{plan['backup']['configuration']['folder']}/configuration-20260102T034000Z.age", **sealed,
+        },
+        "drill": {"schema": 1, "finished": now - 86400, "verdict": "passed", "message": ""},
+    }  # fmt: skip
+    return {"ok": True, "message": "2 backups and no problem.", "status": status}
