@@ -94,6 +94,13 @@ def test_recovery_goes_through_the_fork() -> None:
         assert [gap.first for gap in found] == ([lost] if needed else [])
 
 
+def test_a_new_timeline_needs_its_first_segment_once_it_has_archived_one() -> None:
+    before = line(1, 14)
+    assert gaps(before, BACKUPS, histories=FORK, newest=name_of(1, 14)) == []
+    later = gaps([*before, *line(14, 15, 2)], BACKUPS, histories=FORK)
+    assert [each.first for each in later] == [name_of(2, 13)]
+
+
 def test_what_a_parent_archived_after_the_fork_is_not_needed() -> None:
     assert gaps([*line(1, 0xC), *line(0xD, 0xF, 2)], BACKUPS, histories=FORK, newest=name_of(1, 0x20)) == []
 

@@ -57,6 +57,8 @@ def gaps(
     line = max([timeline for timeline, _ in ends] + list(told), default=0)
     path = _path(line, told, segment_bytes)
     end = max((number for timeline, number in ends if _on(path, timeline, number)), default=-1)
+    # The segment of the fork is the new timeline's current one until that has archived something.
+    reached = max((number for timeline, number in ends if timeline == line), default=-1)
     if line > 1 and line not in told:
         # Where a repository begins on a later timeline, no backup in it has to come from an earlier one.
         labels = tuple(each.label for each in _by_age(backups) if _begins_before(each, line, segment_bytes))
@@ -78,7 +80,7 @@ def gaps(
             continue
         for number in range(stop + 1, end + 1):
             needed = (_timeline_at(path, number), number)
-            if needed not in there:
+            if needed not in there and (needed[0] != line or number <= reached):
                 concerned = missing.setdefault(needed, ([], []))[0]
                 if backup.label not in concerned:
                     concerned.append(backup.label)
