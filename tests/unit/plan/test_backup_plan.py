@@ -18,6 +18,7 @@ def test_without_an_engine_nothing_is_archived_and_no_secret_is_made(tmp_path: P
     plan = plan_of(tmp_path, BASELINE)
     assert plan["backup"] == {"engine": "", "host": "", "schedule": "0 2 * * *", "retention_days": 14}
     assert plan["postgresql"]["settings"]["archive_mode"] == "off"
+    assert "archive_command" not in plan["postgresql"]["settings"], "it would show as (disabled) and never be in force"
     assert not {IDENTITY, PASSPHRASE} & set(plan["secrets"])
 
 

@@ -74,9 +74,12 @@ def plan_backup(
 
 
 def archive_settings(backup: dict[str, Any], config: str) -> dict[str, str]:
-    """PostgreSQL's settings for its archive; without one it is off, else WAL would be kept for nobody."""
+    """PostgreSQL's settings for its archive; without one it is off, else WAL would be kept for nobody.
+
+    A command is not among them then: PostgreSQL shows `(disabled)` whatever it is set to.
+    """
     if backup["engine"] != PGBACKREST:
-        return {"archive_mode": "off", "archive_command": "", "archive_timeout": "0"}
+        return {"archive_mode": "off", "archive_timeout": "0"}
     return {
         "archive_mode": "on",
         "archive_command": f"pgbackrest --config={config} --stanza={backup['stanza']} archive-push %p",
