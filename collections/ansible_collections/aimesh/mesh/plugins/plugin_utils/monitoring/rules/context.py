@@ -77,7 +77,7 @@ class Context:
 
     def has_backups(self) -> bool:
         """Whether something archives WAL and takes backups; the daily dump alone exports nothing."""
-        return bool(self.plan["backup"].get("engine"))
+        return bool(self.plan["backup"].get("engine") == "pgbackrest")
 
     def has_standbys(self) -> bool:
         """Whether PostgreSQL has standbys that can lag behind."""
