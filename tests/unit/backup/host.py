@@ -48,6 +48,7 @@ def document(root: Path) -> dict[str, Any]:
             "age": [],
             "scratch_server": [],
             "scratch_client": [],
+            "scratch_end": [],
         },
     }
 

@@ -33,7 +33,7 @@ def plan() -> Plan:
 def test_a_run_without_the_wish_is_refused(plan: Plan) -> None:
     assert refusal(plan) is None
     plan["wishes"]["drill"] = None
-    assert refusal(plan) == "mesh_drill is not set, so no drill is held; say which one with -e mesh_drill=alerts."
+    assert refusal(plan) == "mesh_drill is not set; say which drill with -e mesh_drill=alerts or -e mesh_drill=restore."
 
 
 def test_the_drill_of_a_restore_is_another(plan: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,18 +44,34 @@ def plan() -> dict[str, Any]:
     return found
 
 
+class Rehearsed(ActionModule):
+    """Its calls get prepared answers, its rows are `rows`."""
+
+    def __init__(self, folder: Path, answers: tuple[dict[str, Any], ...], args: dict[str, Any]) -> None:
+        self._task = SimpleNamespace(args=args)
+        self.folder, self.answers, self.rows = folder, iter(answers), Rows()
+        self.asked: list[dict[str, Any]] = []
+
+    def call(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        self.asked.append(dict(args))
+        return next(self.answers)
+
+    def _plan_path(self, repository: Path) -> Path:
+        del repository
+        return self.folder / "plan.json"
+
+    def _ledger(self, part: Slice, path: Path) -> Any:
+        del part, path
+        return self.rows
+
+
 def action_of(
     plan: dict[str, Any], tmp_path: Path, *answers: dict[str, Any], check: bool = False, **args: Any
-) -> tuple[ActionModule, Slice, list[dict[str, Any]]]:
+) -> tuple[Rehearsed, Slice, list[dict[str, Any]]]:
     part = Slice(plan, "vm1", None, tmp_path, check, lambda names: dict.fromkeys(names, "canary"))
-    action = object.__new__(ActionModule)
-    action._task = SimpleNamespace(args=args)
-    asked: list[dict[str, Any]] = []
-    left = iter(answers)
-    action.call = lambda given: (asked.append(dict(given)), next(left))[1]  # type: ignore[method-assign]
-    action._plan_path = lambda _repository: tmp_path / "plan.json"  # type: ignore[method-assign]
     (tmp_path / "drills").mkdir(exist_ok=True)
-    return action, part, asked
+    action = Rehearsed(tmp_path, answers, args)
+    return action, part, action.asked
 
 
 def test_a_mesh_without_a_repository_is_refused(plan: dict[str, Any], tmp_path: Path) -> None:
@@ -108,19 +124,15 @@ def test_the_host_looks_for_rows_from_before_the_disaster(
     }
     answers = ({"limit": "0" * 24}, {"changed": True, "proof": proof})
     action, part, asked = action_of(plan, tmp_path, *answers, verb="hold")
-    rows = Rows()
-    action._ledger = lambda _part, _path: rows  # type: ignore[method-assign,assignment,return-value]
     result = action.perform(part, {"verb": "hold", "moment": "worst"})
     assert [call["verb"] for call in asked] == ["moment", "hold"]
     assert asked[1]["rows"] == [["drill-run-1-000001", 1.0]]
     assert (result.get("failed", False), result.get("msg", "")) == (bool(message), message)
     assert json.loads((tmp_path / "drills/restore.json").read_text()) == proof
-    assert rows.swept == 1
+    assert action.rows.swept == 1
 
 
 def test_a_moment_that_never_comes_ends_the_drill(plan: dict[str, Any], tmp_path: Path) -> None:
     action, part, asked = action_of(plan, tmp_path, {"failed": True, "msg": "Nothing was archived."}, verb="hold")
-    rows = Rows()
-    action._ledger = lambda _part, _path: rows  # type: ignore[method-assign,assignment,return-value]
     assert action.perform(part, {"verb": "hold", "moment": "worst"})["msg"] == "Nothing was archived."
-    assert (len(asked), rows.swept) == (1, 1)
+    assert (len(asked), action.rows.swept) == (1, 1)

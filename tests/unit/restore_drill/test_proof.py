@@ -65,7 +65,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BackupSpec:
     monkeypatch.setattr(drill.shutil, "disk_usage", lambda _path: SimpleNamespace(free=300_000_000))
     values: dict[str, Any] = {field.name: "" for field in dataclasses.fields(BackupSpec)}
     values |= {"state": str(tmp_path / "state"), "metrics": str(tmp_path / "aimesh_backup.prom")}
-    return BackupSpec(**(values | {"commands": Commands((), (), (), (), ())}))
+    return BackupSpec(**(values | {"commands": Commands((), (), (), (), (), ())}))
 
 
 def hold(spec: BackupSpec, scratch: Any) -> dict[str, Any]:

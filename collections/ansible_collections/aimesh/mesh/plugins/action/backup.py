@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import PROGRAM
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import PROGRAM, archives
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
 
 ENGINE_WANTED = ("full", "differential", "incremental")
@@ -21,7 +21,7 @@ class ActionModule(SliceAction):
         if part.host != backup["host"]:
             return None
         kind = part.plan["wishes"]["backup_kind"]
-        if self._task.args.get("verb") == "run" and kind in ENGINE_WANTED and backup["engine"] != "pgbackrest":
+        if self._task.args.get("verb") == "run" and kind in ENGINE_WANTED and not archives(part.plan):
             raise SliceError(
                 f"mesh_backup_kind is {kind}, and mesh_backup.engine is {backup['engine']}, which makes dumps and "
                 "configuration archives alone; use -e mesh_backup_kind=dump."

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import backup_defaults
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import gather, inventory_name, sentence_list
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SecretStore, SecretStoreError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.age import open_sealed
 
 KEY, ARCHIVE = "mesh_escrow_key", "mesh_escrow_archive"
-WHERE = "a copy lies on the data host in /var/lib/aimesh-backup/escrow/secrets.age, and in every other repository"
+WHERE = f"a copy lies on the data host in {backup_defaults()['root']}/escrow, and in every other repository"
 
 
 class ActionModule(ActionBase):

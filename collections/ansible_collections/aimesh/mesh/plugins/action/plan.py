@@ -65,6 +65,8 @@ class ActionModule(ActionBase):
             "slots": has_slots(plan),
             "hosts": list(plan["hosts"]),
             "urls": public_urls(plan),
+            # Without a wish the drill of alerts says what may be wished for.
+            "drill": plan["wishes"]["drill"] or "alerts",
         }
 
     def _release(self, task_vars: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.aimesh.mesh.plugins.action.postgresql import cluster_args
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import archives
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import STOP_MARGIN_S
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import (
     Slice,
@@ -23,17 +24,18 @@ class ActionModule(SliceAction):
 
     def module_args(self, part: Slice) -> dict[str, Any] | None:
         plan, verb = part.plan, self._task.args.get("verb")
-        if plan["backup"]["engine"] != "pgbackrest":
+        if not archives(plan):
             raise SliceError(
-                "This mesh has no repository to restore from; mesh_backup.engine has to be pgbackrest, and was not."
+                "This mesh has no repository to restore from: mesh_backup.engine is "
+                f"{plan['backup']['engine'] or 'not set'}; set it to pgbackrest, as it was when the backups were made."
             )
         if verb == STOP:
             return self._stop_args(part)
         cluster = part.state.postgresql
         if cluster is None:
             return None
-        passwords = part.secret_values([login.secret for login in (cluster.owner, *cluster.logins)])
-        args = cluster_args(cluster, passwords)
+        # Logins come back with the data; the deploy that follows holds them against the store.
+        args = cluster_args(cluster, passwords={})
         containers: dict[str, Any] = {}
         if cluster.container is not None and part.state.project is not None:
             args["container"] |= {"project": part.state.project.name, "folder": part.state.project.folder}
@@ -41,6 +43,7 @@ class ActionModule(SliceAction):
         wishes = plan["wishes"]
         return {
             "verb": verb,
+            "mesh": plan["mesh"]["name"],
             "cluster": args,
             "target": wishes["restore_to"],
             "repository": wishes["restore_repository"],

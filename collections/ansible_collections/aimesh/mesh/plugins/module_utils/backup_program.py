@@ -33,14 +33,19 @@ def ask(program: str, verb: str) -> dict[str, Any]:
         raise ProgramError(f"There is no {program} on this host; deploy the mesh first.") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProgramError(f"{program} {verb} cannot be run: {error}.") from None
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    told = read_answer(f"{program} {verb}", done.returncode, done.stdout, done.stderr)
+    if not told["ok"]:
+        raise ProgramError(told["message"])
+    return told
+
+
+def read_answer(command: str, code: int, stdout: str, stderr: str) -> dict[str, Any]:
+    """What the program said: a document with `ok` and `message`. Raises ProgramError when it said none."""
+    lines = [line for line in stdout.splitlines() if line.strip()]
     try:
         told = json.loads(lines[-1])
-        message = str(told["message"])
+        return {**told, "ok": bool(told["ok"]) and code == 0, "message": str(told["message"])}
     except (IndexError, ValueError, KeyError, TypeError):
-        complaint = [line for line in done.stderr.splitlines() if line.strip()]
-        said = complaint[-1] if complaint else f"nothing, with exit code {done.returncode}"
-        raise ProgramError(f"{program} {verb} says {said.rstrip('.')}.") from None
-    if done.returncode != 0:
-        raise ProgramError(message)
-    return dict(told)
+        complaint = [line for line in stderr.splitlines() if line.strip()]
+        said = complaint[-1] if complaint else f"nothing, with exit code {code}"
+        raise ProgramError(f"{command} says {said.rstrip('.')}.") from None

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_atomic, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import UNITS
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup_program import ProgramError, ask
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_programs import last_line
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError
 
 SYSTEMCTL_TIMEOUT_S = 60.0
 WANTS = Path("/etc/systemd/system/timers.target.wants")
-TIMERS = "aimesh-backup-*.timer"
+TIMERS = f"{UNITS}*.timer"
 ARCHIVE = "secrets.age"
 DIGEST = "secrets.json"
 Do = Callable[[str, Callable[[], object]], None]

@@ -54,6 +54,17 @@ class Restored:
     """Stage → seconds."""
 
 
+def refuse_live(data_dir: str, mesh: str, confirmed: bool) -> bool:
+    """Whether there is a database. Raises BackupError for one that nobody has confirmed may be replaced."""
+    live = Path(data_dir, "PG_VERSION").is_file()
+    if live and not confirmed:
+        raise BackupError(
+            f"There is a database in {data_dir}; a restore takes its place: set mesh_restore_overwrite to the mesh's "
+            f"name, {mesh}, to have that."
+        )
+    return live
+
+
 class Restore:
     """One restore of one cluster. Methods raise BackupError and PostgresError, one sentence each."""
 
@@ -77,12 +88,7 @@ class Restore:
 
     def look(self, confirmed: bool) -> Found:
         """Everything that can be refused before anything is touched."""
-        live = (self._data / "PG_VERSION").is_file()
-        if live and not confirmed:
-            raise BackupError(
-                f"There is a database in {self._data}; a restore takes its place: set mesh_restore_overwrite to the "
-                f"mesh's name, {self._spec.mesh}, to have that."
-            )
+        live = refuse_live(self._cluster.data_dir, self._spec.mesh, confirmed)
         found = Found(self._starting_backup(), live)
         folder = next(path for path in (self._data, *self._data.parents) if path.exists())
         need, free = found.backup.size_bytes + SPARE_BYTES, shutil.disk_usage(folder).free

@@ -66,6 +66,7 @@ remote_calls:
   sample: 1
 """
 
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -79,8 +80,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     kind = module.params["kind"]
     if module.check_mode:
         return {"changed": True, "message": "", "lines": [f"Backup {kind} would be made."]}
+    begun = time.monotonic()
     told = ask(module.params["program"], kind)
-    return {"changed": True, "message": told["message"], "lines": [told["message"]]}
+    took = f"It took {time.monotonic() - begun:.1f} s."
+    return {"changed": True, "message": told["message"], "lines": [told["message"], took]}
 
 
 def status(module: AnsibleModule) -> dict[str, Any]:

@@ -101,6 +101,11 @@ hosts:
   type: list
   elements: str
   sample: [vm1]
+drill:
+  description: The drill that C(playbooks/drill.yml) holds.
+  returned: success
+  type: str
+  sample: alerts
 urls:
   description: Service to the URL that an operator opens.
   returned: success

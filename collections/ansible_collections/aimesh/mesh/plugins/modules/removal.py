@@ -99,6 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils import unit_records
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import BackupError
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.history import read_history
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import UNITS
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest, load_manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import (
     accounts,
@@ -110,7 +111,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Co
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_steps import Remover
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
 
-SCHEDULE = "/etc/systemd/system/aimesh-backup-"
+SCHEDULE = f"/etc/systemd/system/{UNITS}"
 BACKUPS = ("ready", "full", "differential", "incremental")
 
 

@@ -6,8 +6,8 @@ DOCUMENTATION = r"""
 module: restore
 short_description: Bring a lost or wrong database back out of its repository
 description:
-  - C(look) refuses, on the data host and before anything is touched, what cannot be done; a database that is there is
-    only replaced after a confirmation.
+  - C(confirm) refuses, before anything of the host is touched, to take the place of a database that is there without a
+    confirmation. C(look) refuses what cannot be done once the host has what a restore needs.
   - C(stop) ends the services of the mesh on a host; the deploy that follows a restore starts them again.
   - C(restore) stops PostgreSQL, puts its data aside under another name, restores from the repository, replays the
     archive up to the target and promotes. Should that fail, the data that were there are put back.
@@ -22,7 +22,11 @@ options:
     description: What to do.
     type: str
     required: true
-    choices: [look, stop, restore]
+    choices: [confirm, look, stop, restore]
+  mesh:
+    description: Name of the mesh. Filled in by the action plugin.
+    type: str
+    default: ""
   cluster:
     description: The PostgreSQL cluster as M(aimesh.mesh.postgresql) takes it. Filled in by the action plugin.
     type: dict
@@ -59,9 +63,9 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Restore can be made
+- name: Restore is confirmed
   aimesh.mesh.restore:
-    verb: look
+    verb: confirm
 
 - name: Database is as it was
   aimesh.mesh.restore:
@@ -93,6 +97,7 @@ remote_calls:
   sample: 1
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -100,10 +105,16 @@ from ansible_collections.aimesh.mesh.plugins.module_utils import unit_records
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import BackupError
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.lock import run_lock
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import load_spec
-from ansible_collections.aimesh.mesh.plugins.module_utils.database_restore import Restore
+from ansible_collections.aimesh.mesh.plugins.module_utils.database_restore import Restore, refuse_live
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, cluster_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor, supervisor_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
+
+
+def confirm(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    refuse_live(params["cluster"]["data_dir"], params["mesh"], params["confirmed"])
+    return {"changed": False, "lines": []}
 
 
 def look(module: AnsibleModule) -> dict[str, Any]:
@@ -116,11 +127,11 @@ def look(module: AnsibleModule) -> dict[str, Any]:
 
 def stop(module: AnsibleModule) -> dict[str, Any]:
     supervisor, state_dir = _supervisor(module), module.params["state_dir"]
-    ended = []
-    for unit in module.params["units"]:
-        if supervisor.state(unit["name"]).running:
-            supervisor.stop(unit["name"], float(unit["stop_s"]))
-            ended.append(unit["name"])
+    running = [unit for unit in module.params["units"] if supervisor.state(unit["name"]).running]
+    # Together: each may wait for its open calls to end.
+    with ThreadPoolExecutor(max_workers=max(1, len(running))) as pool:
+        list(pool.map(lambda unit: supervisor.stop(unit["name"], float(unit["stop_s"])), running))
+    ended = [unit["name"] for unit in running]
     for name in module.params["oneshots"]:
         unit_records.forget(state_dir, name)
     return {"changed": bool(ended), "lines": [f"stopped {', '.join(ended)}"] if ended else []}
@@ -137,7 +148,8 @@ def restore(module: AnsibleModule) -> dict[str, Any]:
     return {"changed": True, "lines": lines, "stages": done.stages, "aside": done.aside}
 
 
-VERBS = {"look": look, "stop": stop, "restore": restore}
+LOOKS = {"confirm": confirm, "look": look}
+WORKS = {"stop": stop, "restore": restore}
 
 
 def _supervisor(module: AnsibleModule) -> SlotSupervisor:
@@ -161,7 +173,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **COMMON_OPTIONS,
-            "verb": {"type": "str", "required": True, "choices": ["look", "stop", "restore"]},
+            "verb": {"type": "str", "required": True, "choices": [*LOOKS, *WORKS]},
+            "mesh": {"type": "str", "default": ""},
             "cluster": {"type": "dict"},
             "target": {"type": "str", "default": "latest"},
             "repository": {"type": "int", "default": 0},
@@ -171,18 +184,18 @@ def main() -> None:
             "supervisor": {"type": "str", "default": "systemd"},
             "containers": {"type": "dict", "default": {}},
         },
-        required_if=[("verb", "look", ["cluster"]), ("verb", "restore", ["cluster"])],
+        required_if=[("verb", verb, ["cluster"]) for verb in (*LOOKS, "restore")],
         supports_check_mode=True,
     )
     verb = module.params["verb"]
-    if module.check_mode and verb != "look":
+    if module.check_mode and verb in WORKS:
         module.exit_json(changed=True, lines=[], stages={}, aside="")
     try:
-        if verb == "look":
-            result = look(module)
+        if verb in LOOKS:
+            result = LOOKS[verb](module)
         else:
             with changing(module, f"restore {verb}"):
-                result = VERBS[verb](module)
+                result = WORKS[verb](module)
     except (BackupError, PostgresError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

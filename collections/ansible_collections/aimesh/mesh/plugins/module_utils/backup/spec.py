@@ -13,6 +13,8 @@ from .command import BackupError
 
 SCHEMA = 1
 DEFAULT_PATH = "/etc/aimesh/backup/backup.json"
+UNITS = "aimesh-backup-"
+"""What names of the units that run the program on time begin with."""
 ENGINES = ("pgbackrest", "dump", "")
 REPOSITORY_KINDS = ("local", "s3")
 REDIS_ROLES = ("cache", "state")
@@ -57,6 +59,8 @@ class Commands:
     age: tuple[str, ...]
     scratch_server: tuple[str, ...]
     scratch_client: tuple[str, ...]
+    scratch_end: tuple[str, ...]
+    """The whole command that ends a server of an earlier drill; empty where pg_ctl finds it by its data."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .engine import Engine
 from .history import History, Run, read_history, record_archived
 from .live import Live, look
 from .sealed import archives, demand_sealed
-from .spec import BackupSpec
+from .spec import UNITS, BackupSpec
 
 SCHEMA = 1
 DRILL = "drills/restore.json"
@@ -139,7 +139,7 @@ def expected(spec: BackupSpec, live: Live | None, history: History) -> str:
     return newest
 
 
-def timers(pattern: str = "aimesh-backup-*.timer") -> dict[str, dict[str, float | None]]:
+def timers(pattern: str = f"{UNITS}*.timer") -> dict[str, dict[str, float | None]]:
     """Timer's unit → when it last fired and fires next; nothing on a host without systemd."""
     try:
         argv = [

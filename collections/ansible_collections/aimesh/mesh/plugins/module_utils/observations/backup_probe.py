@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup_program import ProgramError, read_answer
 
 from .base import Environment, ProbeError, Question
 from .command import start
@@ -29,14 +29,12 @@ def answer_backup(question: Question, environment: Environment) -> dict[str, Any
     # The program waits for its turn; whoever asks does not wait for a full backup to end.
     wait = environment.timeout / 4
     ended = start([program, verb, "--json", f"--wait={wait:g}"], timeout=environment.timeout)
-    lines = [line for line in ended.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+    stdout, stderr = (text.decode("utf-8", "replace") for text in (ended.stdout, ended.stderr))
     try:
-        told = json.loads(lines[-1])
-        ok, message = bool(told["ok"]) and ended.code == 0, str(told["message"])
-    except (IndexError, ValueError, KeyError, TypeError):
-        complaint = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-        said = complaint[-1].rstrip(".") if complaint else f"nothing, with exit code {ended.code}"
-        raise ProbeError(f"{program} {verb} says {said}") from None
+        told = read_answer(f"{program} {verb}", ended.code, stdout, stderr)
+    except ProgramError as error:
+        raise ProbeError(str(error).rstrip(".")) from None
+    ok, message = told["ok"], told["message"]
     if not ok and (verb == "status" or message.startswith(BUSY)):
         raise ProbeError(message.rstrip("."))
     return {"ok": ok, "message": message, **({"status": told["status"]} if verb == "status" else {})}

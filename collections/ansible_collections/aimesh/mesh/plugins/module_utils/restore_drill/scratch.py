@@ -136,9 +136,8 @@ class Scratch:
             except subprocess.TimeoutExpired:
                 kill(self._process)
         self._process = None
-        server = self._spec.commands.scratch_server
-        if "--name" in server:
-            run(["docker", "rm", "--force", server[server.index("--name") + 1]])
+        if self._spec.commands.scratch_end:
+            run(self._spec.commands.scratch_end)
         elif self._program:
             # Exit code 1: there is none.
             pg_ctl = self._program.removesuffix("postgres") + "pg_ctl"

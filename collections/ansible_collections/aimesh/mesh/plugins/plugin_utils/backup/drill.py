@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import archives
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, PlanError, endpoints_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.text_table import text_table
-
-ENGINE = "pgbackrest"
 
 
 def refusal(plan: Plan) -> str | None:
     """Why this plan has no restore drill, in one sentence; None when it has one."""
-    if plan["backup"]["engine"] != ENGINE:
+    if not archives(plan):
         return (
             "This mesh has no repository to restore from, so there is nothing to drill; set mesh_backup.engine to "
             "pgbackrest and run site.yml, then drill."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import Commands
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup import layout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.pgbackrest_config import ca_files, pgbackrest_file
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.program_files import (
@@ -11,7 +12,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.program_files i
     program_files,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.schedule import schedule_files, timers
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.specification import Commands, specification_file
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.specification import specification_file
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import ClusterBackup, Directory, File
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.commands import TEXTFILES

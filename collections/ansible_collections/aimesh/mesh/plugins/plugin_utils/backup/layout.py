@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import UNITS as NAMES
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import config
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import PGBACKREST
 
 PROGRAM = "/usr/local/sbin/aimesh-backup"
 LIBRARY = "/usr/local/lib/aimesh/python"
@@ -43,8 +45,8 @@ def locks(plan: Plan) -> str:
 
 def archives(plan: Plan) -> bool:
     """Whether the write-ahead log is archived."""
-    return bool(plan["backup"]["engine"] == "pgbackrest")
+    return bool(plan["backup"]["engine"] == PGBACKREST)
 
 
 def timer(kind: str) -> str:
-    return f"aimesh-backup-{kind}.timer"
+    return f"{NAMES}{kind}.timer"

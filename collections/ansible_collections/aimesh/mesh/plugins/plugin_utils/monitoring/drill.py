@@ -86,7 +86,7 @@ def refusal(plan: Plan) -> str | None:
     """Why this plan has no alert drill, in one sentence; None when it has one."""
     wish = plan["wishes"]["drill"]
     if not wish:
-        return "mesh_drill is not set, so no drill is held; say which one with -e mesh_drill=alerts."
+        return "mesh_drill is not set; say which drill with -e mesh_drill=alerts or -e mesh_drill=restore."
     if wish == RESTORE:
         return "mesh_drill is restore, and this is the drill of alerts; hold it with -e mesh_drill=alerts."
     if plan.get("monitoring") is None:

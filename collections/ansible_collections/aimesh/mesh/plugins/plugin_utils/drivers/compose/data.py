@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import Commands
 from ansible_collections.aimesh.mesh.plugins.module_utils.compose import PROJECT
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup import layout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.host_part import backup_part
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.specification import Commands
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout import (
     POSTGRES_ID,
     base_path,
@@ -111,6 +111,7 @@ def render_backup(plan: Plan, _host: str) -> Part:
         age=inside,
         scratch_server=_scratch_server(plan),
         scratch_client=("docker", "exec", "--interactive", DRILL),
+        scratch_end=("docker", "rm", "--force", DRILL),
     )  # fmt: skip
     return backup_part(
         plan,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import Commands
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.host_part import backup_part
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.specification import Commands
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.postgresql_cluster import cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import File
@@ -37,7 +37,9 @@ def render_backup(plan: Plan, _host: str) -> Part:
     database = plan["postgresql"]
     # Not runuser: its session needs rights that the units of backups do not have, and fills the journal.
     become = ("setpriv", f"--reuid={ACCOUNT}", f"--regid={ACCOUNT}", "--init-groups", "--")
-    commands = Commands(postgres=become, offline=become, age=(), scratch_server=become, scratch_client=become)
+    commands = Commands(
+        postgres=become, offline=become, age=(), scratch_server=become, scratch_client=become, scratch_end=()
+    )
     return backup_part(
         plan,
         commands,

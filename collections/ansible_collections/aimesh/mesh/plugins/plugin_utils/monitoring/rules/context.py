@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import archives
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import JOBS, PREFIX, PROBE, jobs
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import DEFAULT_TEAM
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
@@ -77,7 +78,7 @@ class Context:
 
     def has_backups(self) -> bool:
         """Whether something archives WAL and takes backups; the daily dump alone exports nothing."""
-        return bool(self.plan["backup"].get("engine") == "pgbackrest")
+        return archives(self.plan)
 
     def has_standbys(self) -> bool:
         """Whether PostgreSQL has standbys that can lag behind."""
