@@ -28,6 +28,10 @@ def with_backups(plan: dict[str, Any]) -> dict[str, Any]:
     return _changed(plan, "backup", engine="pgbackrest")
 
 
+def with_dumps(plan: dict[str, Any]) -> dict[str, Any]:
+    return _changed(plan, "backup", engine="dump")
+
+
 def with_standby(plan: dict[str, Any]) -> dict[str, Any]:
     return _changed(plan, "postgresql", replicas=1)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.metrics import HELP
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules import (
     alert_names,
     rule_file,
@@ -18,7 +19,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules impor
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules.context import Context
 from monitoring_tools import DEBIAN_SUITES, tool
 
-from .plans import compose_plan, full_plan, small_plan, with_backups, with_standby, with_teams, with_tls
+from .plans import compose_plan, full_plan, small_plan, with_backups, with_dumps, with_standby, with_teams, with_tls
 
 ROOT = Path(__file__).resolve().parents[3]
 METRICS = Path(__file__).with_name("exported_metrics")
@@ -28,23 +29,22 @@ PLANS = {
     "small": small_plan(),
     "compose": compose_plan(),
     "full": full_plan(),
+    "compose with backups": with_backups(compose_plan()),
+    "dumps": with_dumps(small_plan()),
     "teams": with_teams(full_plan(), registry="data", policy="security", postgres_exporter="data"),
 }
 BACKUP_ALERTS = {
     "WalArchivingFailing",
     "WalArchivingLate",
+    "WalArchiveGap",
+    "BackupFailed",
     "BackupTooOld",
     "RestoreDrillStale",
     "RestoreDrillTooSlow",
     "RestoreDrillLostTooMuch",
 }
-OF_BACKUPS = {
-    "aimesh_backup_last_success_timestamp_seconds",
-    "aimesh_drill_last_success_timestamp_seconds",
-    "aimesh_drill_rpo_seconds",
-    "aimesh_drill_rto_seconds",
-}
-"""What an engine of backups has to export; no plan without one has a rule that reads them."""
+OF_BACKUPS = set(HELP)
+"""What an engine of backups exports; no plan without one has a rule that reads them."""
 WORDS = """
     abs absent and avg_over_time changes count histogram_quantile increase label_replace max min or
     predict_linear rate resets sum time timestamp unless vector
@@ -132,6 +132,17 @@ def test_backups_are_watched_where_there_is_an_engine():
     assert set(alert_names(with_backups(small_plan()))) - set(alert_names(small_plan())) == BACKUP_ALERTS
     assert Context(with_backups(small_plan())).has_backups()
     assert not Context(small_plan()).has_backups()
+
+
+def test_on_a_compose_host_backups_are_watched_as_on_a_vm():
+    without = set(alert_names(compose_plan()))
+    assert set(alert_names(with_backups(compose_plan()))) - without == BACKUP_ALERTS
+
+
+def test_of_the_dump_alone_only_its_runs_are_watched():
+    """It has no archive, no full backup and no restore drill, whose absence would be told for ever."""
+    without = set(alert_names(small_plan()))
+    assert set(alert_names(with_dumps(small_plan()))) - without == {"BackupFailed"}
 
 
 def test_standbys_and_certificates_are_watched_where_there_are_some():

@@ -9,9 +9,12 @@ ABOUT = {"service": "backup"}
 FULL, INCREMENTAL = (
     f'aimesh_backup_last_success_timestamp_seconds{{type="{kind}", host="vm1"}}' for kind in ("full", "incremental")
 )
+FAILED = {kind: f'aimesh_backup_last_run_failed{{type="{kind}", host="vm1"}}' for kind in ("full", "dump", "check")}
+MISSING = 'aimesh_backup_wal_missing_segments{host="vm1"}'
 DRILL, RTO, RPO = (
     f'aimesh_drill_{what}{{host="vm1"}}' for what in ("last_success_timestamp_seconds", "rto_seconds", "rpo_seconds")
 )
+MINUTES = {"step": "1m", "every": "1m"}
 SLOW, DAYS = {"step": "5m", "every": "5m"}, {"step": "5m", "every": "30m"}
 
 
@@ -50,6 +53,25 @@ def absent(kind: str) -> Case:
     )
 
 
+def failed(kind: str) -> Case:
+    """The last run of a kind failed; that of the others did not."""
+    good = {FAILED[other]: "0+0x60" for other in FAILED if other != kind}
+    return Case(
+        "BackupFailed",
+        f"the last run of {kind} failed",
+        good | {FAILED[kind]: "1+0x60"},
+        "30m",
+        fires(
+            told("warning", MESH | {"type": kind}, **ABOUT),
+            f"The last run of {kind} failed",
+            f"Of the backups that are made as planned, the last run of {kind} failed; what the one before it left is "
+            "still there.",
+        ),
+        not_yet="15m",
+        **MINUTES,
+    )
+
+
 CASES = [
     Case(
         "WalArchivingFailing",
@@ -84,6 +106,35 @@ CASES = [
     Case("WalArchivingLate", "archived half a minute ago", late("30+0x80", "0+2x80"), "10m"),
     Case("WalArchivingLate", "nothing is written, so nothing is to be archived", late("900+0x80", "5+0x80"), "10m"),
     Case("WalArchivingLate", "there is no exporter", {}, "10m"),
+    Case(
+        "WalArchiveGap",
+        "two segments are missing",
+        {MISSING: "2+0x60"},
+        "30m",
+        fires(
+            told("critical", MESH, **ABOUT),
+            "The archive of WAL has a gap",
+            "Of the WAL that retained backups need, 2 segments are missing: no restore gets past the gap from a backup "
+            "that is older.",
+        ),
+        not_yet="15m",
+        **MINUTES,
+    ),
+    Case("WalArchiveGap", "none is missing", {MISSING: "0+0x60"}, "30m", **MINUTES),
+    Case("WalArchiveGap", "one was missing at one check alone", {MISSING: "0+0x9 1+0x14 0+0x40"}, "24m", **MINUTES),
+    Case("WalArchiveGap", "nobody looked", {}, "30m", **MINUTES),
+    failed("full"),
+    failed("dump"),
+    failed("check"),
+    Case("BackupFailed", "all were good", dict.fromkeys(FAILED.values(), "0+0x60"), "30m", **MINUTES),
+    Case(
+        "BackupFailed",
+        "one check failed, and the next did not",
+        {FAILED["check"]: "0+0x9 1+0x14 0+0x40"},
+        "24m",
+        **MINUTES,
+    ),
+    Case("BackupFailed", "nothing ran yet", {}, "30m", **MINUTES),
     Case(
         "BackupTooOld",
         "the full one is nine days old",

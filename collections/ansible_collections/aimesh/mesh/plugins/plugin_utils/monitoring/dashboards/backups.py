@@ -5,6 +5,7 @@ from __future__ import annotations
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.dashboards.expressions import increase
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.dashboards.model import (
     Dashboard,
+    Mappings,
     Panel,
     Query,
     Row,
@@ -16,9 +17,10 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 UID = "aimesh-backups"
 HOUR = 3600
 DAY = 86400
-NO_BACKUP = "no backup has reported yet."
+NO_BACKUP = "nothing makes backups, or none has reported yet."
 NO_DRILL = "no restore drill has reported yet."
 LAST_BACKUP = "aimesh_backup_last_success_timestamp_seconds"
+GOOD_OR_FAILED: Mappings = ((0.0, "good", "green"), (1.0, "failed", "red"))
 LAST_DRILL = "aimesh_drill_last_success_timestamp_seconds"
 
 
@@ -28,7 +30,11 @@ def dashboard(plan: Plan) -> Dashboard:
         title="Backups",
         text="Whether the write-ahead log is archived, how old the backups are, and what a restore drill measured.",
         since="now-24h",
-        rows=(Row("Archive of the write-ahead log", _archive(plan)), Row("Backups and drills", _backups(plan))),
+        rows=(
+            Row("Archive of the write-ahead log", _archive(plan)),
+            Row("Backups and drills", _backups(plan)),
+            Row("Runs and room", _runs(plan)),
+        ),
     )
 
 
@@ -128,5 +134,54 @@ def _backups(plan: Plan) -> tuple[Panel, ...]:
             steps=worse_above(targets["rpo_s"], targets["rpo_s"] / 2),
             width=4,
             may_be_empty=NO_DRILL,
+        ),
+    )
+
+
+def _runs(plan: Plan) -> tuple[Panel, ...]:
+    return (
+        stat(
+            "Last dump",
+            f'time() - max({LAST_BACKUP}{{type="dump"}})',
+            unit="s",
+            text=f"Age. Cron makes one at `{plan['backup']['schedule']}`.",
+            width=6,
+            may_be_empty=NO_BACKUP,
+        ),
+        Panel(
+            "Last run of each kind",
+            (Query("max by (type) (aimesh_backup_last_run_failed)", "{{type}}"),),
+            kind="stat",
+            text="It alerts when one failed.",
+            width=12,
+            height=4,
+            mappings=GOOD_OR_FAILED,
+            may_be_empty=NO_BACKUP,
+        ),
+        stat(
+            "Missing segments",
+            "max(aimesh_backup_wal_missing_segments)",
+            text="Of the write-ahead log that retained backups need. No restore gets past a gap.",
+            steps=worse_above(1),
+            width=6,
+            may_be_empty=NO_BACKUP,
+        ),
+        Panel(
+            "Size of the newest backup",
+            (Query("max by (type) (aimesh_backup_size_bytes)", "{{type}}"),),
+            unit="bytes",
+            text="Of the database as it was backed up; of a dump and the configuration, their files.",
+            width=12,
+            minimum=0,
+            may_be_empty=NO_BACKUP,
+        ),
+        Panel(
+            "Size of the repositories",
+            (Query("max by (repository) (aimesh_backup_repository_bytes)", "repository {{repository}}"),),
+            unit="bytes",
+            text="Backups and archived segments, compressed.",
+            width=12,
+            minimum=0,
+            may_be_empty=NO_BACKUP,
         ),
     )

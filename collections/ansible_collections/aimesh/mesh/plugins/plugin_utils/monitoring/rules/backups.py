@@ -1,16 +1,23 @@
-"""WAL archiving, backups and restore drills; nothing where the plan's backup has no engine that reports them.
+"""WAL archiving, backups and restore drills, as far as the plan's engine has them: the dump alone has only its runs.
 
-Whoever takes backups exports `aimesh_backup_last_success_timestamp_seconds{type="full"|"incremental"}`, and a restore
-drill `aimesh_drill_last_success_timestamp_seconds`, `aimesh_drill_rto_seconds` and `aimesh_drill_rpo_seconds`.
+`module_utils/backup/metrics.py` names what the data host exports of them.
 """
 
 from __future__ import annotations
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules.context import Context, number
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules.model import CRITICAL, TICKET, Alert, Group
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules.model import (
+    CRITICAL,
+    TICKET,
+    WARNING,
+    Alert,
+    Group,
+)
 
 SERVICE = "backup"
 LAST_BACKUP = "aimesh_backup_last_success_timestamp_seconds"
+LAST_RUN_FAILED = "aimesh_backup_last_run_failed"
+MISSING = "aimesh_backup_wal_missing_segments"
 LAST_DRILL = "aimesh_drill_last_success_timestamp_seconds"
 WRITES = ("inserted", "updated", "deleted")
 HOUR, DAY = 3600, 86400
@@ -19,9 +26,18 @@ HOUR, DAY = 3600, 86400
 def group(context: Context) -> Group:
     if not context.has_backups():
         return Group("backups", [])
+    if not context.archives_wal():
+        return Group("backups", [_backup_failed()])
     return Group(
         "backups",
-        [_archiving_fails(context), _archiving_late(context), _backup_too_old(context), *_drills(context)],
+        [
+            _archiving_fails(context),
+            _archiving_late(context),
+            _archive_gap(),
+            _backup_failed(),
+            _backup_too_old(context),
+            *_drills(context),
+        ],
     )
 
 
@@ -54,6 +70,34 @@ def _archiving_late(context: Context) -> Alert:
         "PostgreSQL on {{ $labels.host }} archives its WAL too late",
         f"The last WAL was archived {{{{ $value | humanizeDuration }}}} ago while rows are written; the recovery "
         f"point that was promised is {rpo}s.",
+    )
+
+
+def _archive_gap() -> Alert:
+    """Longer than the quarter of an hour from one check to the next, so that two have seen it."""
+    return Alert(
+        "WalArchiveGap",
+        f"max({MISSING}) > 0",
+        "20m",
+        CRITICAL,
+        SERVICE,
+        "The archive of WAL has a gap",
+        "Of the WAL that retained backups need, {{ $value }} segments are missing: no restore gets past the gap from a "
+        "backup that is older.",
+    )
+
+
+def _backup_failed() -> Alert:
+    """A check that failed once, and not again a quarter of an hour later, wakes nobody."""
+    return Alert(
+        "BackupFailed",
+        f"max by (type) ({LAST_RUN_FAILED}) > 0",
+        "20m",
+        WARNING,
+        SERVICE,
+        "The last run of {{ $labels.type }} failed",
+        "Of the backups that are made as planned, the last run of {{ $labels.type }} failed; what the one before it "
+        "left is still there.",
     )
 
 

@@ -77,7 +77,11 @@ class Context:
         return [target.address for job in jobs(self.plan) if job.name == PROBE for target in job.targets]
 
     def has_backups(self) -> bool:
-        """Whether something archives WAL and takes backups; the daily dump alone exports nothing."""
+        """Whether something makes backups, be it the daily dump alone."""
+        return bool(self.plan["backup"].get("engine"))
+
+    def archives_wal(self) -> bool:
+        """Whether there is an archive of WAL with backups and restore drills, which the dump alone has not."""
         return archives(self.plan)
 
     def has_standbys(self) -> bool:
