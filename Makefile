@@ -58,7 +58,7 @@ dashboards: venv-dev  ## Generate dashboards/*.json from the plan of a small mes
 	@$(BIN)/python tools/dashboards.py
 
 test-needs: venv-dev
-	@$(BIN)/python tools/test_needs.py testbed browser monitoring
+	@$(BIN)/python tools/test_needs.py testbed browser age monitoring
 
 test-browser:
 	@$(PYTHON) tools/test_needs.py browser
@@ -70,7 +70,7 @@ test: test-needs venv-app release  ## The merge gate: lint and every suite
 	@$(BIN)/python tools/gate.py
 
 test-unit: venv-dev  ## Pure code: plan, drivers, modules, checks, alert rules
-	@$(BIN)/python tools/test_needs.py monitoring
+	@$(BIN)/python tools/test_needs.py age monitoring
 	@$(BIN)/python -m pytest tests/unit
 
 test-app: test-browser venv-app  ## The mesh app on real PostgreSQL and Redis

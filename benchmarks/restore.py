@@ -28,7 +28,6 @@ from tests.testbed.site import Site
 
 HISTORY = ROOT / "benchmarks" / "history" / "restore.json"
 PROOF = "/var/lib/aimesh/drills/restore.json"
-BACKED = ("-e", json.dumps({"mesh_backup": {"engine": "pgbackrest"}}))
 BUDGET_RATIO, BUDGET_RPO_S = 2.0, 60.0
 
 
@@ -45,10 +44,10 @@ def main() -> None:
     with Testbed(f"bench-restore-{os.getpid()}") as bed, tempfile.TemporaryDirectory() as scratch:
         vm = bed.start("vm1")
         site = Site("small", bed, Path(scratch), {"192.0.2.10": vm})
-        demand(site.deploy(*BACKED), "the first deploy")
+        demand(site.deploy(), "the first deploy")
         plan = json.loads(vm.run("cat /var/lib/aimesh/applied-plan.json"))
         size = bulk_rows.fill(vm, plan, asked.megabytes)
-        demand(site.run("playbooks/backup.yml", *BACKED, "-e", "mesh_backup_kind=full"), "the full backup")
+        demand(site.run("playbooks/backup.yml", "-e", "mesh_backup_kind=full"), "the full backup")
         rounds = [one_round(site, plan) for _ in range(asked.rounds)]
     ratio = statistics.median(each["ratio"] for each in rounds)
     rpo_s = max(each["rpo_s"] for each in rounds)
@@ -63,7 +62,7 @@ def main() -> None:
 def one_round(site: Site, plan: dict[str, Any]) -> dict[str, Any]:
     vm = site.vms[0]
     copy_s, start_s, copied = bulk_rows.raw_copy_s(vm, plan)
-    demand(site.run("playbooks/drill.yml", *BACKED, "-e", "mesh_drill=restore"), "the drill")
+    demand(site.run("playbooks/drill.yml", "-e", "mesh_drill=restore"), "the drill")
     held = json.loads(vm.run(f"cat {PROOF}"))
     ratio = held["rto_s"] / (copy_s + start_s)
     print(

@@ -1,6 +1,6 @@
 """Make sure that the machine has what the test suites need; install it when root, else say exactly what is missing.
 
-Arguments name the needs to look at (testbed, browser, monitoring, object-store); without any, all.
+Arguments name the needs to look at (testbed, browser, age, monitoring, object-store); without any, all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ def missing_browser() -> list[str]:
     return [] if shutil.which("chromium") else ["chromium"]
 
 
-NEEDS: dict[str, Callable[[], list[str]]] = {"testbed": daemon.missing_packages, "browser": missing_browser}
+def missing_age() -> list[str]:
+    """The package of the program that opens what backups have sealed, unless it is there."""
+    return [] if shutil.which("age") else ["age"]
+
+
+NEEDS: dict[str, Callable[[], list[str]]] = {
+    "testbed": daemon.missing_packages,
+    "browser": missing_browser,
+    "age": missing_age,
+}
 PROGRAMS: dict[str, Callable[[], object]] = {
     "monitoring": monitoring_tools.ensure,
     "object-store": gateway_program.ensure,

@@ -189,8 +189,8 @@ class Backed:
 
 
 def wish(**settings: Any) -> tuple[str, ...]:
-    """Arguments of an inventory that has backups made."""
-    return ("-e", json.dumps({"mesh_backup": {"engine": "pgbackrest", **settings}}))
+    """Arguments of an inventory with these settings of backups."""
+    return ("-e", json.dumps({"mesh_backup": settings}))
 
 
 def settings_for(store: ObjectStore) -> dict[str, Any]:
@@ -210,14 +210,11 @@ def segment_name(path: str) -> str:
 
 
 def backing(site: Backed) -> Iterator[Backed]:
-    """A deployed site that makes backups while stories run, and makes none before and afterwards."""
-    backed = Backed(site.site, (*site.arguments, *wish()))
-    outcome = backed.run("deploy")
+    """A deployed site, which makes backups while stories run and none afterwards."""
+    yield site
+    outcome = site.run("deploy", *wish(engine="none"))
     assert outcome.code == 0, outcome.output[-6000:]
-    yield backed
-    outcome = site.run("deploy")
-    assert outcome.code == 0, outcome.output[-6000:]
-    assert backed.vm.run("systemctl list-timers --no-legend 'aimesh-backup-*'") == ""
+    assert site.vm.run("systemctl list-timers --no-legend 'aimesh-backup-*'") == ""
 
 
 def _forms(text: str) -> list[str]:

@@ -38,6 +38,7 @@ def document(root: Path) -> dict[str, Any]:
         "escrow": f"{home}/escrow",
         "scratch": f"{home}/scratch",
         "drill_port": 54329,
+        "replay": {"still_s": 300, "limit_s": 43200},
         "recipients": f"{home}/recipients",
         "state": f"{home}/state",
         "metrics": f"{home}/aimesh_backup.prom",

@@ -27,6 +27,7 @@ def wanted(folder: Path, **changes: Any) -> cluster_backup.WantedBackup:
         "archives": True,
         "timers": TIMERS,
         "repository": str(folder / "repository"),
+        "remote": False,
         "escrow": str(folder),
         "begin_empty": False,
         "escrow_digest": "one",
@@ -109,7 +110,20 @@ def test_a_program_that_fails_ends_the_task_with_its_sentence(tmp_path: Path, pr
     program({"ok": False, "message": "Repository 1 holds backups of another cluster."}, code=1)
     with pytest.raises(PostgresError, match="cannot be made ready: Repository 1 holds backups of another cluster"):
         done(wanted(tmp_path))
-    assert timers == []
+    assert [each.split()[0] for each in timers] == ["show"]
+
+
+@pytest.mark.parametrize(("state", "words"), [("disabled", "ready --json --resumed"), ("enabled", "ready --json")])
+def test_only_backups_that_were_off_are_said_to_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, words: str
+) -> None:
+    answer = json.dumps({"ok": True, "message": "ready", "changed": False})
+    (tmp_path / "program").write_text(f"#!/bin/sh\necho \"$*\" > {tmp_path}/asked\necho '{answer}'\n")
+    (tmp_path / "program").chmod(0o755)
+    told = f"LoadState=loaded\nUnitFileState={state}\nActiveState=active\nNeedDaemonReload=no\n"
+    monkeypatch.setattr(cluster_backup, "_systemctl", lambda *_: told)
+    done(wanted(tmp_path))
+    assert (tmp_path / "asked").read_text().strip() == words
 
 
 def test_an_answer_that_is_no_document_is_told_with_what_was_complained_of(tmp_path: Path, program: Any) -> None:
@@ -129,3 +143,31 @@ def test_a_lost_database_is_not_begun_anew(tmp_path: Path) -> None:
         refuse_lost_database(wanted(tmp_path), "/data")
     refuse_lost_database(wanted(tmp_path, begin_empty=True), "/data")
     refuse_lost_database(None, "/data")
+
+
+def test_a_database_whose_backups_are_elsewhere_alone_is_lost_too(tmp_path: Path, program: Any) -> None:
+    program({"ok": True, "message": "m", "found": "repository 2 has backups of a database (the newest is F)"})
+    elsewhere = wanted(tmp_path, remote=True)
+    with pytest.raises(PostgresError, match=r"no data in /data and repository 2 has backups.*restore\.yml.*mesh_empty"):
+        refuse_lost_database(elsewhere, "/data")
+    with pytest.raises(PostgresError, match="repository 2 has backups"):
+        refuse_lost_database(elsewhere, "/data", check_mode=True)
+    refuse_lost_database(wanted(tmp_path, remote=True, begin_empty=True), "/data")
+    # Negative control: a repository that was read and is empty.
+    program({"ok": True, "message": "m", "found": ""})
+    refuse_lost_database(elsewhere, "/data")
+
+
+def test_a_repository_elsewhere_that_cannot_be_read_begins_no_database(tmp_path: Path, program: Any) -> None:
+    program({"ok": False, "message": "Repository 2 cannot be read: HTTP request failed with 403."}, code=1)
+    with pytest.raises(PostgresError, match=r"cannot be told: Repository 2 cannot be read.*403\. Make that work"):
+        refuse_lost_database(wanted(tmp_path, remote=True), "/data")
+
+
+def test_repositories_elsewhere_are_asked_only_where_there_are_no_data(tmp_path: Path) -> None:
+    """There is no program to ask here, so asking would fail."""
+    (tmp_path / "PG_VERSION").touch()
+    refuse_lost_database(wanted(tmp_path, remote=True), str(tmp_path))
+    refuse_lost_database(wanted(tmp_path, remote=True), "/data", check_mode=True)
+    with pytest.raises(PostgresError, match="cannot be told"):
+        refuse_lost_database(wanted(tmp_path, remote=True), "/data")

@@ -162,3 +162,13 @@ def test_what_pgbackrest_really_says_is_continuous_until_a_segment_is_deleted(ve
     assert first_lost("000000010000000000000001") == []
     for deleted in ("000000010000000000000002", "00000001000000000000000B", newest, "00000002.history"):
         assert first_lost(deleted) == [deleted]
+
+
+def test_a_gap_from_before_a_new_beginning_only_ends_the_reach_of_older_backups() -> None:
+    (gap,) = gaps([*line(1, 4), *line(8, 12)], BACKUPS)
+    assert gap.belongs_before(name_of(1, 8))
+    # Negative controls: no beginning, one before the gap, and a gap in a backup itself.
+    assert not gap.belongs_before("")
+    assert not gap.belongs_before(name_of(1, 6))
+    (broken,) = gaps([*line(1, 2), *line(4, 12)], BACKUPS)
+    assert not broken.belongs_before(name_of(1, 8))

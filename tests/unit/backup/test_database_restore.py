@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils import database_restor
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import read_json, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import BackupError
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.info import Backup, Info
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.patience import Patience
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import ReplaySpec
 from ansible_collections.aimesh.mesh.plugins.module_utils.database_restore import Restore
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import Convergence
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
@@ -38,6 +41,8 @@ class World:
         self.data, self.asked = data, list[str]()
         self.fails, self.log = "", ""
         self.up = False
+        self.asks, self.moves = 0, False
+        """How often it is asked until it takes connections, and whether its replay moves meanwhile."""
 
     def running(self) -> bool:
         return self.up
@@ -46,6 +51,20 @@ class World:
         self.asked.append(f"start {self._content()}")
         if self.fails == "start" and self._content() == "restored":
             raise PostgresError("It does not start.")
+        if self.asks and self._content() == "restored":
+            (self.data / "postmaster.pid").write_text("1\n/data\n1764000000\n", encoding="utf-8")
+            (self.data / "pg_wal").mkdir()
+            raise PostgresError("It does not accept connections within 60 s.")
+
+    def answers(self) -> str | None:
+        self.asks -= 1
+        if self.moves:
+            os.utime(self.data / "pg_wal", ns=(self.asks, self.asks))
+        if self.fails == "die":
+            (self.data / "postmaster.pid").unlink()
+        if self.fails == "again":
+            (self.data / "postmaster.pid").write_text(f"1\n/data\n{self.asks}\n", encoding="utf-8")
+        return "the database system is starting up" if self.asks > 0 or self.fails == "start" else None
 
     def last_words(self) -> str:
         return self.log
@@ -66,7 +85,11 @@ class World:
         if self.fails == "restore":
             raise BackupError("The restore failed.")
 
-    def run(self, _script: str) -> list[str]:
+    where = "PostgreSQL 15"
+
+    def run(self, script: str) -> list[str]:
+        if "CHECKPOINT" in script:
+            self.asked.append("checkpoint")
         return ["f"]
 
     def _content(self) -> str:
@@ -112,14 +135,15 @@ def world(cluster: WantedCluster, monkeypatch: pytest.MonkeyPatch) -> World:
     return made
 
 
-def restoring(host: Host, cluster: WantedCluster, world: Any, target: str = "latest") -> Restore:
+def restoring(host: Host, cluster: WantedCluster, world: Any, target: str = "latest", **more: Any) -> Restore:
     settings: dict[str, Any] = {
         "state_dir": str(host.root / "state"),
         "run_id": "r1",
         "target": target,
         "repository": 0,
     }
-    return Restore(host.specify(), cluster, world, **settings)
+    (host.root / "state").mkdir(exist_ok=True)
+    return Restore(host.specify(), cluster, world, **(settings | more))
 
 
 def test_a_database_that_is_there_is_replaced_after_a_word_and_kept(
@@ -132,7 +156,7 @@ def test_a_database_that_is_there_is_replaced_after_a_word_and_kept(
     found = restore.look(confirmed=True)
     assert (found.live, found.backup.label, world.asked) == (True, "20261128-040000F", [])
     done = restore.run(found)
-    assert world.asked == ["stop aimesh-postgresql", "prepare", "start restored"]
+    assert world.asked == ["stop aimesh-postgresql", "prepare", "start restored", "checkpoint"]
     assert done.aside == f"{world.data}.before-r1"
     assert Path(done.aside, "content").read_text(encoding="utf-8") == "old"
     assert done.aside_bytes == len("15\n") + len("old")
@@ -182,6 +206,92 @@ def test_an_archive_that_ends_before_the_moment_is_told(host: Host, cluster: Wan
     restore = restoring(host, cluster, world, "2026-11-28T03:00:00Z")
     with pytest.raises(BackupError, match="is not reached by what the archive holds"):
         restore.run(restore.look(confirmed=False))
+
+
+@pytest.fixture
+def hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute passes between two looks at a replay, which may stand still for five."""
+    minutes = iter(range(10_000))
+
+    class Told(Patience):
+        def __init__(self, spec: ReplaySpec) -> None:
+            super().__init__(spec, lambda: 60.0 * next(minutes))
+
+    monkeypatch.setattr(database_restore, "Patience", Told)
+    monkeypatch.setattr(database_restore, "POLL_S", 0.0)
+
+
+@pytest.mark.usefixtures("hours")
+def test_a_replay_that_moves_is_waited_for_however_long_a_start_may_take(
+    host: Host, cluster: WantedCluster, world: World
+) -> None:
+    world.asks, world.moves = 40, True
+    told: list[str] = []
+    restore = restoring(host, cluster, world, tell=told.append)
+    assert restore.run(restore.look(confirmed=False)).text.startswith("restored to latest")
+    assert world.asks == 0
+    assert len(told) > 10
+    assert "the replay goes on since" in told[0]
+
+
+@pytest.mark.usefixtures("hours")
+@pytest.mark.parametrize(
+    ("moves", "fails", "sentence"),
+    [
+        (False, "", "PostgreSQL 15 has not moved for 300 s; look at PostgreSQL's log"),
+        (True, "die", "It does not accept connections within 60 s"),
+        (True, "again", "It does not accept connections within 60 s"),
+    ],
+    ids=["stands still", "ended", "is started again and again"],
+)
+def test_a_replay_that_gets_nowhere_is_given_up(
+    host: Host, cluster: WantedCluster, world: World, moves: bool, fails: str, sentence: str
+) -> None:
+    """Negative controls of the wait."""
+    fill(world.data, "old")
+    world.asks, world.moves, world.fails = 4000, moves, fails
+    restore = restoring(host, cluster, world)
+    with pytest.raises(PostgresError, match=sentence):
+        restore.run(restore.look(confirmed=True))
+    assert (world.data / "content").read_text(encoding="utf-8") == "old"
+    assert world.asks > 3980
+
+
+def test_patience_ends_with_standstill_or_at_its_limit() -> None:
+    now = 0.0
+    patience = Patience(ReplaySpec(still_s=10, limit_s=100), lambda: now)
+    for at, position in ((9.0, "a"), (18.0, "a"), (19.5, "b"), (29.0, "b")):
+        now = at
+        assert patience.over(position) == ""
+    now = 30.0
+    assert patience.over("b") == "has not moved for 10 s"
+    now = 101.0
+    assert patience.over("c") == "is not done after 100 s"
+
+
+def test_a_restore_that_was_cut_off_is_told_with_the_folder_until_one_ends(
+    host: Host, cluster: WantedCluster, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world.data, "old")
+    restore = restoring(host, cluster, world)
+    state = str(host.root / "state")
+    assert restore.look(confirmed=True).interrupted == ""
+    # As a host that loses its power: nothing is put back.
+    with monkeypatch.context() as cut:
+        cut.setattr(Restore, "_put_back", lambda *_: (_ for _ in ()).throw(SystemExit))
+        world.fails = "restore"
+        with pytest.raises(SystemExit):
+            restore.run(restore.look(confirmed=True))
+    aside = f"{world.data}.before-r1"
+    told = restoring(host, cluster, world).look(confirmed=True).interrupted
+    assert f"the data from before are in {aside}: run playbooks/restore.yml again, or" in told
+    with pytest.raises(PostgresError, match="A restore was cut off"):
+        Convergence(cluster, state, check_mode=False).run()
+    world.fails = ""
+    again = restoring(host, cluster, world, run_id="r2")
+    again.run(again.look(confirmed=True))
+    assert restoring(host, cluster, world).look(confirmed=True).interrupted == ""
+    assert Path(aside, "content").read_text(encoding="utf-8") == "old"
 
 
 def test_a_moment_before_all_backups_is_refused(host: Host, cluster: WantedCluster, world: World) -> None:

@@ -63,7 +63,7 @@ def test_what_is_no_info_is_refused() -> None:
 
 
 def test_ready_changes_nothing_where_backups_are(host: Host) -> None:
-    assert Engine(host.spec).ready() == (False, "4 backups are there")
+    assert Engine(host.spec).ready() == (False, "4 backups are there", {})
     assert not [call for call in host.calls("pgbackrest") if " backup" in call or "stanza-create" in call]
 
 
@@ -80,7 +80,8 @@ def test_ready_makes_the_stanza_and_a_first_backup_in_each_empty_repository(host
         + f'\n*"--repo=2 backup "*) touch {made} ;;'
     )
     (host.root / "some.json").write_text(recorded("info-2.45.json"), encoding="utf-8")
-    changed, told = Engine(host.spec).ready()
+    changed, told, begun = Engine(host.spec).ready()
+    assert begun == {}
     assert changed
     assert told.startswith("made stanza aimesh, full backup 2026")
     calls = host.calls("pgbackrest")
@@ -89,6 +90,39 @@ def test_ready_makes_the_stanza_and_a_first_backup_in_each_empty_repository(host
         "--repo=1 backup --type=full",
         "--repo=2 backup --type=full",
     ]
+
+
+def resumed(host: Host, waiting: str) -> dict[int, str]:
+    """What begins anew where the newest segment in the archive is …0E and …10 and …11 were written since."""
+    live = (host.root / "live.json").read_text(encoding="utf-8")
+    (host.root / "live.json").write_text(live.replace("00000002000000000000000F", "000000020000000000000012"))
+    host.program("psql", f'case "$*" in *json_build*) cat {host.root}/live.json ;; *status*) echo "{waiting}" ;; esac')
+    (host.root / "before.json").write_text(recorded("info-2.45.json"), encoding="utf-8")
+    raw = json.loads(recorded("info-2.45.json"))
+    full = raw[0]["backup"][0]
+    times, names = {"start": 1795860000, "stop": 1795860001}, {"start": "000000020000000000000013"}
+    for repository in (1, 2):
+        made = full | {"label": f"20261201-03000{repository}F", "timestamp": times}
+        made |= {"archive": names | {"stop": "000000020000000000000013"}}
+        raw[0]["backup"].append(made | {"database": {"id": 1, "repo-key": repository}})
+    (host.root / "after.json").write_text(json.dumps(raw), encoding="utf-8")
+    made_at = host.root / "made"
+    look_at = f"if test -e {made_at}; then cat {host.root}/after.json; else cat {host.root}/before.json; fi"
+    host.pgbackrest(extra=f'*" info "*) {look_at} ;;\n*" backup "*) touch {made_at} ;;')
+    return Engine(host.spec).ready(resumed=True)[2]
+
+
+def test_backups_that_were_off_begin_anew_where_wal_is_lost_to_the_archive(host: Host) -> None:
+    begun = resumed(host, "")
+    assert begun == {1: "000000020000000000000013", 2: "000000020000000000000013"}
+    assert sum(" backup --type=full" in call for call in host.calls("pgbackrest")) == 2
+
+
+def test_backups_whose_wal_is_only_on_its_way_do_not_begin_anew(host: Host) -> None:
+    """Negative control."""
+    on_its_way = " ".join(f"0000000200000000000000{number:02X}" for number in (0xF, 0x10, 0x11))
+    assert resumed(host, on_its_way) == {}
+    assert not [call for call in host.calls("pgbackrest") if " backup --type" in call]
 
 
 def test_ready_refuses_the_repository_of_another_cluster(host: Host) -> None:

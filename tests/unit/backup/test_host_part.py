@@ -43,6 +43,16 @@ def test_the_program_understands_what_it_is_told(plan: Plan) -> None:
     assert spec.local_repositories == (1,)
 
 
+def test_a_host_with_a_crontab_line_has_a_cron_daemon(plan: Plan, tmp_path: Path) -> None:
+    assert "cron" in rendered(plan).packages
+    # Negative control: where nothing makes backups, nothing is installed for them.
+    for number, site in enumerate(SITES.values()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        without = plan_of(folder, with_lines(site, "mesh_backup: {engine: none}"))
+        assert "cron" not in rendered(without).packages
+
+
 def test_the_configuration_archive_leaves_the_data_out(plan: Plan) -> None:
     spec = parse_spec(json.loads(files_of(plan)[layout.specification(plan)].text or ""))
     data = (plan["postgresql"]["data_dir"], plan["redis"]["data_dir"], plan["backup"]["root"])
@@ -91,7 +101,7 @@ def test_the_playbook_s_own_line_is_there(plan: Plan) -> None:
 
 def test_without_an_engine_a_host_has_nothing_of_it(tmp_path: Path) -> None:
     for site in SITES.values():
-        state = rendered(plan_of(tmp_path, site))
+        state = rendered(plan_of(tmp_path, with_lines(site, "mesh_backup: {engine: none}")))
         assert state.postgresql is not None
         assert state.postgresql.backup is None
         assert [file.path for file in state.files if "backup" in file.path] == []

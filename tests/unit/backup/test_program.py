@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aimesh.mesh.plugins.module_utils.backup import command
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup import cli, command
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.cli import main
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import BackupError
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.history import (
@@ -20,6 +20,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.history import 
     history_path,
     read_history,
     record_archived,
+    record_begun,
     record_run,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.lock import run_lock
@@ -123,6 +124,20 @@ def test_the_newest_segment_is_missed_although_postgresql_has_forgotten_it(host:
     assert document["problems"] == ["Asking PostgreSQL for the state of its archive failed, psql says: it is down."]
 
 
+def test_a_pause_is_told_and_is_no_alarm_while_a_later_gap_is_one(host: Host, call: Call) -> None:
+    lost = "00000001000000000000000B"
+    host.pgbackrest(without(recorded("archive-2.45.json"), lost))
+    assert status(host.spec)["archive"]["missing_segments"] > 0
+    record_begun(host.spec.state, {1: "00000002000000000000000D", 2: "00000002000000000000000D"})
+    archive = status(host.spec)["archive"]
+    assert (archive["missing_segments"], archive["gaps"]) == (0, [])
+    assert archive["ended"][0].startswith("Repository 1: Backups were off before 00000002000000000000000D; The archive")
+    assert lost in call("status")[1]
+    assert call("check")[0] == 0
+    host.pgbackrest(without(recorded("archive-2.45.json"), NEWEST))
+    assert status(host.spec)["archive"]["missing_segments"] == 2
+
+
 def test_another_cluster_owes_nothing_for_its_predecessor(host: Host) -> None:
     record_archived(host.spec.state, "0000000900000000000000FF", "42")
     assert status(host.spec)["archive"]["gaps"] == []
@@ -210,6 +225,23 @@ def test_runs_wait_for_each_other_and_not_for_ever(host: Host, call: Call) -> No
     assert order == ["first", "second"]
 
 
+def test_a_run_that_got_no_turn_is_a_failed_one_of_its_kind(
+    host: Host, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("dump")[0] == 0
+    with run_lock(host.spec.state, "full backup"):
+        # Negative control: whoever says how long to wait hears the answer, and it is no failure of the kind.
+        assert call("dump", "--wait", "0.1")[0] == 1
+        assert not read_history(host.spec.state).of("dump").failed_last
+        monkeypatch.setattr(cli, "WAIT_S", 0.1)
+        assert call("dump")[0] == 1
+    dump = read_history(host.spec.state).of("dump")
+    assert dump.failed_last
+    assert dump.failure is not None
+    assert "Another run holds" in dump.failure.message
+    assert 'aimesh_backup_last_run_failed{type="dump"} 1' in exported(host)
+
+
 def test_records_of_runs_at_the_same_time_are_all_kept(host: Host) -> None:
     state = host.spec.state
 
@@ -261,6 +293,24 @@ def test_a_copy_that_is_cut_short_fails(host: Host, call: Call) -> None:
     code, _, complaint = call("configuration")
     assert code == 1
     assert "in repository 2 has None bytes, not all" in complaint
+
+
+def test_what_the_repositories_keep_is_told_without_postgresql(host: Host, call: Call) -> None:
+    host.program("psql", "exit 2")
+    code, told, _ = call("kept", "--json")
+    found = json.loads(told)["found"]
+    assert code == 0
+    assert found.startswith("repository 1 has backups of a database (the newest is 20261128-")
+    assert " and repository 2 has backups" in found
+    assert all(each.startswith("offline ") for each in host.calls("pgbackrest"))
+    # Negative controls: none there, and one that nobody can read.
+    host.pgbackrest(extra='*" info "*) echo "[]" ;;')
+    assert call("kept") == (0, "No repository has a backup.", "")
+    raw = json.loads(recorded("info-2.45.json"))
+    raw[0]["repo"][1]["status"] = {"code": 99, "message": "HTTP request failed with 403"}
+    (host.root / "bad.json").write_text(json.dumps(raw), encoding="utf-8")
+    host.pgbackrest(extra=f'*" info "*) cat {host.root}/bad.json ;;')
+    assert call("kept") == (1, "", "Repository 2 cannot be read: HTTP request failed with 403.")
 
 
 def test_a_run_that_is_stopped_is_a_failed_one_and_leaves_nothing_behind(host: Host, call: Call) -> None:

@@ -34,7 +34,8 @@ def asked(plan: Plan, verb: str, host: str = "") -> dict[str, Any] | None:
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("site", [BASELINE, COMPOSE, LOCAL], ids=["systemd", "compose", "process"])
 def test_without_a_repository_every_verb_is_refused(site: str, verb: str, tmp_path: Path) -> None:
-    with pytest.raises(SliceError, match=r"mesh_backup\.engine is not set; set it to pgbackrest"):
+    site = with_lines(site, "mesh_backup: {engine: none}")
+    with pytest.raises(SliceError, match=r"mesh_backup\.engine is none; set it to pgbackrest"):
         asked(plan_of(tmp_path, site), verb)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose import render, render_slot
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile, render_files, unit_fingerprint
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SECRET_NAMES
@@ -25,6 +27,7 @@ def rendered(plan: Plan, host: str) -> dict[str, RenderedFile]:
     """Path → file, with a recognisable value for each secret."""
     state = render(plan, host)
     values = {name: secret_value(name) for name in plan["secrets"]}
+    values[IDENTITY] = json.dumps({"identity": values[IDENTITY], "recipient": "age1public"})
     files = render_files([*state.package_files, *state.files], plan, host, TEMPLATES, values)
     return {file.path: file for file in files}
 

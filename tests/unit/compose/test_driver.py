@@ -92,12 +92,15 @@ def test_files_with_secrets_belong_to_the_container_s_account_and_to_nobody_else
     for path in set(holders) - set(watching):
         assert (files[path].owner, files[path].mode, files[path].sensitive) == ("10001", "0400", True)
     for path in watching:
-        assert path.startswith(("/etc/aimesh/alertmanager/", "/etc/aimesh/monitoring/", "/etc/aimesh/redis/"))
+        assert path.startswith(
+            ("/etc/aimesh/alertmanager/", "/etc/aimesh/backup/", "/etc/aimesh/monitoring/", "/etc/aimesh/redis/")
+        )
         assert files[path].sensitive
         assert (files[path].owner, files[path].group, files[path].mode) in (
             ("10014", "10014", "0400"),
             ("root", "10014", "0640"),
             ("root", "10012", "0640"),
+            ("10011", "10011", "0400"),
         )
 
 

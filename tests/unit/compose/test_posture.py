@@ -58,7 +58,7 @@ def tmp_options(service: Service) -> list[str]:
 
 def is_data(path: str) -> bool:
     kept = ("prometheus", "alertmanager", "alert-receiver")
-    stores = ("/var/lib/aimesh/postgresql/", "/var/lib/aimesh/redis", "/run/aimesh/haproxy")
+    stores = ("/var/lib/aimesh/postgresql/", "/var/lib/aimesh/redis", "/var/lib/aimesh-backup/", "/run/aimesh/haproxy")
     return path.startswith(stores) or path in [f"/var/lib/aimesh-{part}" for part in kept]
 
 
@@ -142,7 +142,7 @@ def test_the_database_may_have_the_memory_that_it_is_tuned_for(plan: Plan) -> No
     }
     database = project(plan, "vm1")["services"]["postgresql"]
     assert database["mem_limit"] == f"{1024 + 400 + 64 + 256}m"
-    assert database["pids_limit"] == 164
+    assert database["pids_limit"] == 100 + 64 + 32, "and the processes of backups"
 
 
 def test_no_secret_s_value_is_in_a_compose_file(plan: Plan, services: dict[str, Service]) -> None:

@@ -111,3 +111,15 @@ def test_accounts_and_directories_become_plain_dictionaries() -> None:
     user, directory = plain([User("mesh", "mesh", groups=("ssl-cert",)), Directory("/x", keep=True)])
     assert user["groups"] == ["ssl-cert"]
     assert directory == {"path": "/x", "owner": "root", "group": "root", "mode": "0755", "keep": True}
+
+
+@pytest.mark.parametrize("text", ["AGE-SECRET-KEY-1QQQ", '{"identity": "AGE-SECRET-KEY-1QQQ"}'])
+def test_the_private_half_of_a_pair_is_never_written_for_its_public_one(text: str, plan: Plan) -> None:
+    wanted = File(
+        "/etc/aimesh/backup/recipients",
+        inline="{{ secrets.backup_identity | recipient }}",
+        secrets=("backup_identity",),
+    )
+    with pytest.raises(RenderError, match="private key alone") as refused:
+        render_files([wanted], plan, "vm1", None, {"backup_identity": text})
+    assert "1QQQ" not in str(refused.value)

@@ -11,12 +11,12 @@ FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
 
 def small_plan() -> dict[str, Any]:
-    """A site of one VM: no backup engine, no standby, no TLS at the edge."""
-    return dict(json.loads((FIXTURES / "plan_small.json").read_text()))
+    """A site of one VM: no backups, no standby, no TLS at the edge."""
+    return without_backups(json.loads((FIXTURES / "plan_small.json").read_text()))
 
 
 def compose_plan() -> dict[str, Any]:
-    return dict(json.loads((FIXTURES / "plan_compose.json").read_text()))
+    return without_backups(json.loads((FIXTURES / "plan_compose.json").read_text()))
 
 
 def full_plan() -> dict[str, Any]:
@@ -26,6 +26,10 @@ def full_plan() -> dict[str, Any]:
 
 def with_backups(plan: dict[str, Any]) -> dict[str, Any]:
     return _changed(plan, "backup", engine="pgbackrest")
+
+
+def without_backups(plan: dict[str, Any]) -> dict[str, Any]:
+    return _changed(plan, "backup", engine="")
 
 
 def with_dumps(plan: dict[str, Any]) -> dict[str, Any]:

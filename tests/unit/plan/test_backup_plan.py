@@ -1,4 +1,4 @@
-"""The plan's `backup`: nothing unless asked for, and then everything that the data host needs to know."""
+"""The plan's `backup`: everything that the data host needs to know, or nothing where that is asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PGBACKREST = "mesh_backup: {engine: pgbackrest}"
 
 
 def test_without_an_engine_nothing_is_archived_and_no_secret_is_made(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, BASELINE)
+    plan = plan_of(tmp_path, with_lines(BASELINE, "mesh_backup: {engine: none}"))
     assert plan["backup"] == {"engine": "", "host": "", "schedule": "0 2 * * *", "retention_days": 14}
     assert plan["postgresql"]["settings"]["archive_mode"] == "off"
     assert "archive_command" not in plan["postgresql"]["settings"], "it would show as (disabled) and never be in force"
@@ -24,7 +24,8 @@ def test_without_an_engine_nothing_is_archived_and_no_secret_is_made(tmp_path: P
 
 @pytest.mark.parametrize("site", [BASELINE, COMPOSE], ids=["systemd", "compose"])
 def test_pgbackrest_archives_every_half_minute_into_a_repository_of_the_data_host(site: str, tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, with_lines(site, PGBACKREST))
+    plan = plan_of(tmp_path, site)
+    assert plan == plan_of(tmp_path, with_lines(site, PGBACKREST)), "the default is said"
     backup = plan["backup"]
     assert (backup["engine"], backup["host"]) == ("pgbackrest", plan["postgresql"]["host"])
     assert [each["kind"] for each in backup["repositories"]] == ["local"]

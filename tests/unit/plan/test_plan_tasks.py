@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY, PASSPHRASE
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import SECRETS as MONITORING
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import FINGERPRINT_KEY, SECRET_NAMES
 
@@ -171,7 +172,7 @@ def test_secrets_are_generated_once_and_the_plan_stays_the_same(site: Site) -> N
         check=True,
     )
     values = [line.split('"')[1] for line in kept.stdout.splitlines() if '"' in line]
-    assert len(values) == len((*SECRET_NAMES, *MONITORING)) + 1
+    assert len(values) == len((*SECRET_NAMES, *MONITORING, IDENTITY, PASSPHRASE)) + 1
     written = first.output + again.output + json.dumps(site.plan)
     assert not [value for value in values if value in written]
 
@@ -203,7 +204,7 @@ def test_a_bad_inventory_gives_every_sentence_and_changes_nothing(site: Site) ->
 def test_without_a_vault_password_one_error_names_every_missing_secret(site: Site) -> None:
     run = site.play(password=False)
     assert run.code != 0
-    names = ", ".join((FINGERPRINT_KEY, *SECRET_NAMES, *MONITORING))
+    names = ", ".join((FINGERPRINT_KEY, *SECRET_NAMES, *MONITORING, IDENTITY, PASSPHRASE))
     assert (
         f"The secret store {site.inventory}/secrets.yml lacks {names}, and nothing can "
         "be kept in it: no vault password was given; pass one with --vault-password-file FILE, --ask-vault-pass or "

@@ -68,7 +68,9 @@ class Rehearsed(ActionModule):
 def action_of(
     plan: dict[str, Any], tmp_path: Path, *answers: dict[str, Any], check: bool = False, **args: Any
 ) -> tuple[Rehearsed, Slice, list[dict[str, Any]]]:
-    part = Slice(plan, "vm1", None, tmp_path, check, lambda names: dict.fromkeys(names, "canary"))
+    part = Slice(
+        plan, "vm1", None, tmp_path, check, lambda names: dict.fromkeys(names, json.dumps({"identity": "AGE"}))
+    )
     (tmp_path / "drills").mkdir(exist_ok=True)
     action = Rehearsed(tmp_path, answers, args)
     return action, part, action.asked
@@ -119,6 +121,7 @@ def test_the_host_looks_for_rows_from_before_the_disaster(
         "bytes": 4_000_000,
         "raw_copy_s": 1.0,
         "forecast": {"rto_s": 4.0},
+        "dump": None,
         "message": message,
         "verdict": verdict,
     }
@@ -127,6 +130,7 @@ def test_the_host_looks_for_rows_from_before_the_disaster(
     result = action.perform(part, {"verb": "hold", "moment": "worst"})
     assert [call["verb"] for call in asked] == ["moment", "hold"]
     assert asked[1]["rows"] == [["drill-run-1-000001", 1.0]]
+    assert asked[1]["identity"] == "AGE"
     assert (result.get("failed", False), result.get("msg", "")) == (bool(message), message)
     assert json.loads((tmp_path / "drills/restore.json").read_text()) == proof
     assert action.rows.swept == 1

@@ -17,6 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.drill import li
 from tests.unit.restore_drill.test_verdict import LIMIT, ROWS
 
 BACKUP = SimpleNamespace(label="20261128-030000F", repository=1, size_bytes=4_000_000)
+DUMP = {"path": "/dumps/d.age", "tables": 20, "rows": 900, "seconds": 1.0, "message": ""}
 NAMED = {"run_id": "run-1", "moment": "worst", "namespace": "aimesh-verify", "prefix": "drill-run-1-"}
 
 
@@ -62,6 +63,7 @@ class Told:
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BackupSpec:
     monkeypatch.setattr(drill, "_newest_backup", lambda _spec: BACKUP)
+    monkeypatch.setattr(drill, "try_dump", lambda _spec, _scratch, _identity: dict(DUMP))
     monkeypatch.setattr(drill.shutil, "disk_usage", lambda _path: SimpleNamespace(free=300_000_000))
     values: dict[str, Any] = {field.name: "" for field in dataclasses.fields(BackupSpec)}
     values |= {"state": str(tmp_path / "state"), "metrics": str(tmp_path / "aimesh_backup.prom")}
@@ -82,7 +84,18 @@ def test_a_drill_that_passed_says_what_a_disaster_costs(spec: BackupSpec) -> Non
     assert (proof["raw_copy_s"], proof["forecast"]) == (1.5, {"size_bytes": 8_000_000, "rto_s": 6.0})
     assert (proof["label"], proof["repository"]) == (BACKUP.label, 1)
     assert scratch.removed == 1
-    assert "1 of 3 acknowledged rows lost, 20.0 s" in lines_of(proof)[-2]
+    assert "1 of 3 acknowledged rows lost, 20.0 s" in lines_of(proof)[-3]
+    assert lines_of(proof)[-1] == "The dump /dumps/d.age restores: 900 rows in 20 tables, in 1.0 s."
+    assert lines_of(proof | {"dump": None})[-1] == "No dump was made yet, so none was restored."
+
+
+def test_a_dump_that_does_not_restore_fails_the_drill_and_keeps_what_was_measured(
+    spec: BackupSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drill, "try_dump", lambda *_: DUMP | {"message": "The dump does not restore."})
+    proof = hold(spec, Told())
+    assert (proof["verdict"], proof["message"]) == ("failed", "The dump does not restore.")
+    assert (proof["rto_s"], proof["rpo_s"]) == (4.0, 0.0)
 
 
 @pytest.mark.parametrize("step", ["prepare", "restore", "copied_s", "recover", "remove"])

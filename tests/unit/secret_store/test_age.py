@@ -7,15 +7,18 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.aimesh.mesh.plugins.action.escrow import _entries
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.escrow import escrow_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     FINGERPRINT_KEY,
+    SecretStore,
     SecretStoreError,
     generate_for,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.age import new_identity, open_sealed, seal
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.file_store import FileStore
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.vault_store import VaultStore
 
 VALUE = "a-secret-of-thirty-two-characters-or-more"
 
@@ -61,7 +64,39 @@ def test_every_holder_gets_every_secret_and_nobody_sees_one(store: FileStore, tm
     archive.write_bytes(sealed)
     own = json.loads(store.get("backup_identity"))["identity"]
     for identity in (offline, f"# created: today\n{own}\n"):
-        assert _entries(archive, identity)["redis_password"] == VALUE
+        assert _entries(archive, identity)["redis_password"] == {1: VALUE}
+
+
+RING = {2: "an-older-key-of-thirty-two-characters-or-more", 3: "a-newer-key-of-thirty-two-characters-or-more"}
+
+
+@pytest.mark.parametrize("kind", ["file", "vault", "vault with inline values"])
+def test_a_lost_store_comes_back_with_every_version(store: FileStore, tmp_path: Path, kind: str) -> None:
+    """What an older key of a ring has encrypted can be read again, by the number of that key."""
+    store.bring_back({"encryption_key": RING})
+    archive = tmp_path / "secrets.age"
+    archive.write_bytes(base64.b64decode(escrow_of(store, [])[1]))
+    opened = _entries(archive, json.loads(store.get("backup_identity"))["identity"])
+    new = _empty_store(kind, tmp_path / "new")
+    assert sorted(new.bring_back(opened)) == sorted(opened)
+    assert {name: new.everything()[name] for name in opened} == store.everything()
+    assert list(new.everything()["encryption_key"]) == [2, 3]
+    assert new.get("encryption_key") == RING[3]
+    assert new.fingerprint("encryption_key", 2) == store.fingerprint("encryption_key", 2)
+    # Negative control: what the new store has already is not taken apart.
+    assert new.bring_back({"encryption_key": {1: VALUE}}) == []
+    assert new.list_versions("encryption_key") == [2, 3]
+
+
+def _empty_store(kind: str, folder: Path) -> SecretStore:
+    folder.mkdir()
+    if kind == "file":
+        return FileStore(folder / "secrets.json")
+    secrets = [("default", VaultSecret(b"a password"))]
+    if "inline" in kind:
+        first = VaultLib(secrets).encrypt("v" * 40).decode().rstrip("\n").replace("\n", "\n  ")
+        (folder / "secrets.yml").write_text(f"admin_token: !vault |\n  {first}\n", encoding="utf-8")
+    return VaultStore(folder / "secrets.yml", secrets)
 
 
 def test_the_digest_follows_the_secrets_and_the_holders(store: FileStore) -> None:

@@ -114,6 +114,16 @@ def test_data_that_is_gone_is_never_replaced_by_an_empty_cluster(tmp_path: Path,
         stage(tmp_path, "made", configured)
 
 
+@pytest.mark.parametrize("configured", [True, False])
+def test_data_that_is_gone_is_replaced_when_the_operator_says_so(tmp_path: Path, configured: bool) -> None:
+    assert stage_of("made", tmp_path, configured, "/state/postgresql.json", begin_empty=True) == "partial"
+    # Negative controls: data that are there are kept, and what is not ours is left alone.
+    with pytest.raises(PostgresError, match="it is not one of ours"):
+        stage_of("", tmp_path, True, "/state/postgresql.json", begin_empty=True)
+    (tmp_path / "PG_VERSION").write_text("17\n")
+    assert stage_of("made", tmp_path, True, "/state/postgresql.json", begin_empty=True) == "ready"
+
+
 def test_a_configuration_without_data_that_we_did_not_make_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(PostgresError, match="it is not one of ours"):
         stage(tmp_path, "", True)

@@ -8,7 +8,7 @@ import pytest
 from ansible_collections.aimesh.mesh.plugins.module_utils import cluster_backup
 from ansible_collections.aimesh.mesh.plugins.module_utils.cluster_backup import WantedBackup, retire
 
-WANTED = WantedBackup("/p", True, ("aimesh-backup-full.timer",), "/r", "/e", False, "", "")
+WANTED = WantedBackup("/p", True, ("aimesh-backup-full.timer",), "/r", False, "/e", False, "", "")
 
 
 @pytest.fixture

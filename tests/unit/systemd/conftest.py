@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.systemd import render
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rendering import RenderedFile, render_files
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -23,6 +24,7 @@ def rendered(plan: dict[str, Any], host: str) -> dict[str, RenderedFile]:
     """Path → file, with a recognisable value for each secret."""
     state = render(plan, host)
     values = {name: secret_value(name) for name in plan["secrets"]}
+    values[IDENTITY] = json.dumps({"identity": values[IDENTITY], "recipient": "age1public"})
     files = render_files([*state.package_files, *state.files], plan, host, TEMPLATES, values)
     return {file.path: file for file in files}
 

@@ -18,6 +18,11 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.slot_paths imp
 from .conftest import rendered, secret_value
 
 CREDENTIALS = "/etc/aimesh/credentials/"
+KEPT_IN = {
+    "/etc/aimesh/alertmanager/alertmanager.yml": ("prometheus", "0640"),
+    "/etc/aimesh/backup/pgbackrest.conf": ("postgres", "0640"),
+}
+"""Group and mode of what holds secrets elsewhere."""
 
 
 def unit(files: dict[str, RenderedFile], name: str) -> str:
@@ -33,7 +38,7 @@ WATCHING = (
 
 def test_one_host_gets_the_packages_of_all_its_roles_and_no_others(state: HostState) -> None:
     packages = [name for name in state.packages if not name.startswith("prometheus")]
-    assert set(packages) == {"haproxy", "postgresql-17", "redis-server"}
+    assert set(packages) == {"haproxy", "postgresql-17", "redis-server", "pgbackrest", "age", "cron"}
 
 
 def test_units_start_in_an_order_in_which_the_schema_comes_before_the_services(state: HostState) -> None:
@@ -89,14 +94,12 @@ def test_no_secret_s_value_is_in_a_unit_or_in_any_world_readable_file(
     holders = [path for path, file in files.items() if any(canary in (file.content or "") for canary in canaries)]
     assert holders, "the canaries are rendered somewhere, or this test proves nothing"
     for path in holders:
-        # Alertmanager has its configuration, tokens included, from one file that it reads again itself.
-        kept = ("root", "0600") if path.startswith(CREDENTIALS) else ("prometheus", "0640")
+        # Programs that read their configuration again by themselves have it, secrets included, from one file.
+        kept = KEPT_IN.get(path, ("root", "0600"))
         assert (files[path].group, files[path].mode) == kept, path
         assert files[path].owner == "root"
         assert files[path].sensitive
-    assert {path for path in holders if not path.startswith(CREDENTIALS)} == {
-        "/etc/aimesh/alertmanager/alertmanager.yml"
-    }
+    assert {path for path in holders if not path.startswith(CREDENTIALS)} == set(KEPT_IN)
 
 
 def test_every_variable_with_a_secret_names_a_credential_that_the_unit_loads(files: dict[str, RenderedFile]) -> None:

@@ -15,8 +15,6 @@ SCENARIOS = sorted((REPOSITORY / "molecule").glob("*/molecule.yml"))
 SEQUENCE = CONFIG["scenario"]["test_sequence"]
 OWN_SEQUENCES = {"monitoring", "dr", "dr-debian-12"}
 """Scenarios that ask something else than what every deploy is asked."""
-BACKED = {"inventory": {"group_vars": {"mesh": {"mesh_backup": {"engine": "pgbackrest"}}}}}
-"""What the scenarios of disasters want of their mesh besides."""
 
 
 def own_sequences() -> list[list[str]]:
@@ -54,7 +52,6 @@ def test_a_scenario_says_only_which_machines_it_wants(path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(OWN_SEQUENCES))
 def test_a_scenario_with_a_sequence_of_its_own_says_nothing_else(name: str) -> None:
     own = yaml.safe_load((REPOSITORY / "molecule" / name / "molecule.yml").read_text())
-    assert own.pop("provisioner", None) == (BACKED if name.startswith("dr") else None)
     assert list(own) == ["platforms", "scenario"]
     assert list(own["scenario"]) == ["test_sequence"]
     assert own["scenario"]["test_sequence"][0] == own["scenario"]["test_sequence"][-1] == "destroy"

@@ -61,7 +61,12 @@ def body(**values: Any) -> Callable[[Any], None]:
 
 def unit(name: str, sample: int = 0, **values: str) -> Change:
     part = f"'sample': {sample}" if sample else ""
-    return answer_of("units", lambda units: units[f"{name}.service"].update(values), part)
+
+    def change(units: dict[str, dict[str, str]]) -> None:
+        # Another question is about other units.
+        units.get(f"{name}.service", {}).update(values)
+
+    return answer_of("units", change, part)
 
 
 def every(rows: str, change: Callable[[dict[str, Any]], bool], **values: Any) -> Callable[[Any], None]:

@@ -35,7 +35,7 @@ def unit_is(name: str, **values: str) -> Change:
 
 
 def control(check: str, broken: str, change: Change, says: str) -> Control:
-    return Control(f"backup.{check}", broken, change, says, "backed")
+    return Control(f"backup.{check}", broken, change, says)
 
 
 CONTROLS: list[Control] = [
@@ -111,6 +111,13 @@ CONTROLS: list[Control] = [
     control("drill.recent", "failed", told("drill", "verdict", value="failed"), "failed: it does not say why"),
     control("drill.recent", "long ago", told("drill", "finished", value=OLD), "40 days ago"),
     control("drill.recent", "no end", told("drill", "finished", value=None), "no end"),
+    control(
+        "dump.restores",
+        "torn",
+        told("drill", "dump", "message", value="The dump /d does not restore: age failed: unexpected EOF."),
+        "unexpected EOF",
+    ),
+    control("dump.restores", "empty", told("drill", "dump", "rows", value=0), "mesh.dump-20260101T020000Z.age has no"),
     control("escrow.current", "gone", answer_of("escrow", into("archive", value=False)), "no sealed archive"),
     control("escrow.current", "older", answer_of("escrow", into("current", value=False)), "changed after"),
 ]

@@ -348,6 +348,12 @@ CONTROLS = [
     ),
     Control("monitoring.delivery.alive", "never", part("receiver", watchdog=None), "it has never come"),
     Control("monitoring.alerts.quiet", "one fires", fires(service="registry"), "ServiceDown of registry"),
+    Control(
+        "monitoring.alerts.quiet",
+        "an error budget burns, and nothing was restored",
+        fires(alertname="ErrorBudgetBurnFast", service="registry"),
+        "ErrorBudgetBurnFast of registry",
+    ),
     Control("monitoring.alerts.quiet", "nobody knows", gone("prometheus"), "nothing listens"),
     Control("monitoring.drill.recent", "failed", drill(verdict="fail", message=STOPPED), f"fail: {STOPPED}"),
     Control("monitoring.drill.recent", "long ago", drill(finished=NOW - 40 * 86400), "40 days ago"),

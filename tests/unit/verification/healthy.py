@@ -14,7 +14,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.receivers i
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.routes import route_tree
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules import rule_groups
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import job_names, jobs, part_of, parts_on
-from healthy_backups import CRONTAB, crontab, healthy_backups, with_backups
+from healthy_backups import CRONTAB, crontab, healthy_backups
 from vocabulary.answers import Answers
 from vocabulary.check import CATALOGUE, Target
 from vocabulary.mesh import Mesh
@@ -38,9 +38,8 @@ class Unable(str):
 
 
 def plan_of(name: str, **changes: Any) -> dict[str, Any]:
-    """A fixture plan, `two_hosts` or `backed`, with some values replaced by dotted path."""
-    made = {"two_hosts": two_hosts, "backed": lambda: with_backups(_fixture("small"))}
-    plan = made[name]() if name in made else _fixture(name)
+    """A fixture plan, or `two_hosts`, with some values replaced by dotted path."""
+    plan = two_hosts() if name == "two_hosts" else _fixture(name)
     for path, value in changes.items():
         part = plan
         *folders, last = path.split("__")
@@ -63,7 +62,7 @@ def two_hosts() -> dict[str, Any]:
         "vm1": first | {"roles": ["edge", "app"]},
         "vm2": first | {"address": "192.0.2.11", "roles": ["data", "cache", "monitoring"]},
     }
-    plan["mesh"]["state_home"]["host"] = "vm2"
+    plan["mesh"]["state_home"]["host"] = plan["backup"]["host"] = "vm2"
     for store in ("postgresql", "redis"):
         plan[store] |= {"host": "vm2", "address": "192.0.2.11", "listen": ["127.0.0.1", "192.0.2.11"]}
     plan["postgresql"]["allow"] = ["127.0.0.1/32", "192.0.2.10/32"]
@@ -364,7 +363,7 @@ class HealthyMesh:
 
     def _drills(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
         drill = {"schema": 1, "run_id": RUN_ID, "finished": NOW - 86400, "verdict": "pass", "hops": [], "message": ""}
-        return {"at": NOW, "alerts": drill}
+        return {"at": NOW, "alerts": drill, "restored": None}
 
     def _exposure(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
         return {"searched": question["secrets"], "processes": [], "files": [], "read": 100}

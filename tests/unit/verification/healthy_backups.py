@@ -5,30 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import CRONTAB
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import backup_defaults
 
-__all__ = ["CRONTAB", "crontab", "healthy_backups", "with_backups"]
+__all__ = ["CRONTAB", "crontab", "healthy_backups"]
 
 HOUR_S = 3600
-
-
-def with_backups(plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan with engine pgbackrest and everything else as shipped."""
-    defaults = backup_defaults()
-    root, keep = defaults["root"], defaults["keep"]
-    plan["backup"] |= {
-        "engine": "pgbackrest",
-        "host": plan["postgresql"]["host"],
-        **{name: defaults[name] for name in ("stanza", "archive_timeout_s", "process_max", "root", "timers")},
-        "repositories": [{"number": 1, "kind": "local", "path": f"{root}/repository"}],
-        "dump": {"folder": f"{root}/dumps", "keep": keep, "script": defaults["script"]},
-        "configuration": {"folder": f"{root}/configuration", "keep": keep},
-        "escrow": f"{root}/escrow",
-        "recipients": [],
-        "scratch": f"{root}/scratch",
-        "drill_port": defaults["drill_port"],
-    }
-    return plan
 
 
 def crontab(plan: dict[str, Any]) -> str:
@@ -65,6 +45,9 @@ def healthy_backups(plan: dict[str, Any], verb: str, now: float) -> dict[str, An
         "configuration": {
             "path": f"{plan['backup']['configuration']['folder']}/configuration-20260102T034000Z.age", **sealed,
         },
-        "drill": {"schema": 1, "finished": now - 86400, "verdict": "passed", "message": ""},
+        "drill": {
+            "schema": 1, "finished": now - 86400, "verdict": "passed", "message": "",
+            "dump": {"path": "/dumps/mesh.dump-20260101T020000Z.age", "tables": 20, "rows": 900, "message": ""},
+        },
     }  # fmt: skip
     return {"ok": True, "message": "2 backups and no problem.", "status": status}

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from control_kit import Control, answer_of, unit
 from controls import CONTROLS
+from controls_monitoring import fires
 from healthy import WRITTEN, judge, plan_of
 from vocabulary.check import CATALOGUE
 
-PLANS = ("small", "local", "compose", "two_hosts", "backed")
+PLANS = ("small", "local", "compose", "two_hosts")
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -94,10 +95,11 @@ def test_an_alert_drill_that_was_never_held_is_no_pass() -> None:
 
 @pytest.mark.parametrize("name", ["small", "compose"])
 def test_a_mesh_without_backups_says_so_and_is_not_called_backed_up(name: str) -> None:
-    results = [each for each in judge(plan_of(name)) if each["id"].startswith("backup.")]
+    plan = plan_of(name, backup__engine="")
+    results = [each for each in judge(plan) if each["id"].startswith("backup.")]
     assert {result["status"] for result in results} == {"not_applicable"}
     assert {result["actual"] for result in results} == {
-        "nothing makes backups of this mesh: mesh_backup.engine is empty"
+        "nothing makes backups of this mesh: mesh_backup.engine is none"
     }
 
 
@@ -105,29 +107,31 @@ def test_a_mesh_without_backups_says_so_and_is_not_called_backed_up(name: str) -
     ("gone", "check", "says"),
     [
         ({"drill": None}, "backup.drill.recent", "no restore is proven"),
+        ({"drill": {"dump": None}}, "backup.dump.restores", "no dump is proven"),
         ({"dump": None, "now": WRITTEN + 60}, "backup.dump.recent", "no dump was due"),
         ({"configuration": None, "now": WRITTEN + 60}, "backup.configuration.encrypted", "nothing is proven"),
     ],
 )
 def test_a_first_backup_that_is_not_due_yet_is_no_pass(gone: dict[str, Any], check: str, says: str) -> None:
-    results = judge(plan_of("backed"), answer_of("backup", lambda seen: seen["status"].update(gone), "'status'"))
+    results = judge(plan_of("small"), answer_of("backup", lambda seen: seen["status"].update(gone), "'status'"))
     result = next(each for each in results if each["id"] == check)
     assert result["status"] == "not_applicable"
     assert says in result["actual"]
 
 
 def test_dumps_alone_have_no_repository_and_do_not_keep_the_promise() -> None:
-    plan = plan_of("backed", backup__engine="dump", backup__repositories=[])
+    plan = plan_of("small", backup__engine="dump", backup__repositories=[])
     results = {each["id"]: each for each in judge(plan) if each["id"].startswith("backup.")}
     assert [name for name, each in results.items() if each["status"] == "fail"] == ["backup.rpo.promised"]
     assert "every 1 days" in results["backup.rpo.promised"]["actual"]
-    of_repositories = ("repository.encrypted", "full.recent", "archive.works", "archive.continuous", "drill.recent")
+    of_repositories = ("repository.encrypted", "full.recent", "archive.works", "archive.continuous", "drill.recent",
+                       "dump.restores")  # fmt: skip
     assert {results[f"backup.{name}"]["status"] for name in of_repositories} == {"not_applicable"}
 
 
 def test_the_wish_for_dumps_alone_is_judged_before_it_is_applied() -> None:
-    wanted = plan_of("backed", backup__engine="dump")
-    results = {each["id"]: each["status"] for each in judge(plan_of("backed"), wanted=wanted)}
+    wanted = plan_of("small", backup__engine="dump")
+    results = {each["id"]: each["status"] for each in judge(plan_of("small"), wanted=wanted)}
     assert results["backup.rpo.promised"] == "fail"
 
 
@@ -158,3 +162,23 @@ def test_a_mesh_of_two_hosts_is_asked_where_things_are() -> None:
     assert where["postgresql.version.planned"] == where["redis.version.planned"] == "vm2"
     assert where["health.registry.instance"] == "vm1"
     assert where["plan.applied"] == "vm2"
+
+
+@pytest.mark.parametrize(
+    ("name", "ago_s", "status"),
+    [
+        ("ErrorBudgetBurnFast", 299, "pass"),
+        ("ErrorBudgetBurnFast", 301, "fail"),
+        ("ErrorBudgetBurnMedium", 1799, "pass"),
+        ("ServiceDown", 1, "fail"),
+    ],
+)
+def test_the_outage_before_a_restore_excuses_an_error_budget_for_its_short_window(
+    name: str, ago_s: float, status: str
+) -> None:
+    def change(question: dict[str, Any], value: Any) -> Any:
+        restored = answer_of("drills", lambda seen: seen.update(restored=seen["at"] - ago_s))
+        return restored(question, fires(alertname=name, service="registry")(question, value))
+
+    results = judge(plan_of("small"), change)
+    assert [each["status"] for each in results if each["id"] == "monitoring.alerts.quiet"] == [status]

@@ -154,7 +154,7 @@ def test_the_recovery_point_can_be_kept(mesh: Mesh, target: Target) -> None:
     # The promise of today counts, as it does for a plan that is not applied yet.
     wanted, promised = mesh.wanted["backup"], mesh.wanted["targets"]["rpo_s"]
     if not wanted["engine"]:
-        raise NotApplicableError("nothing is to make backups of this mesh any more: mesh_backup.engine is empty")
+        raise NotApplicableError("nothing is to make backups of this mesh any more: mesh_backup.engine is none")
     expected = f"at most {promised} s of acknowledged writes lost"
     if wanted["engine"] == "dump":
         period = cron_period_s(wanted["schedule"])
@@ -190,6 +190,21 @@ def test_the_last_restore_drill_passed(mesh: Mesh, target: Target) -> None:
     elif seen["now"] - finished > limit * DAY_S:
         wrong.append(f"the last drill was {(seen['now'] - finished) / DAY_S:.0f} days ago")
     require_none(wrong, f"a passed drill within the last {limit} days")
+
+
+@check(
+    "backup.dump.restores", "The dump that the last restore drill tried can be restored, and has rows in it",
+    targets=backup_host, capability="backup", hint="backup_drill",
+)  # fmt: skip
+def test_the_dump_of_the_last_drill_restores(mesh: Mesh, target: Target) -> None:
+    archived(mesh)
+    tried_dump = (status(mesh, target)["drill"] or {}).get("dump")
+    if tried_dump is None:
+        raise NotApplicableError("no restore drill has tried a dump yet, so no dump is proven")
+    wrong = [tried_dump["message"]] if tried_dump["message"] else []
+    if not wrong and not tried_dump["rows"]:
+        wrong.append(f"{tried_dump['path']} has no rows")
+    require_none(wrong, "a dump that restores, with rows in it")
 
 
 @check(

@@ -25,7 +25,7 @@ def backed(mesh: Mesh) -> dict[str, Any]:
     """The plan's backups. Raises NotApplicableError where nothing makes them."""
     backup: dict[str, Any] = mesh.plan["backup"]
     if not backup["engine"]:
-        raise NotApplicableError("nothing makes backups of this mesh: mesh_backup.engine is empty")
+        raise NotApplicableError("nothing makes backups of this mesh: mesh_backup.engine is none")
     return backup
 
 

@@ -218,7 +218,7 @@ class ObservedHost(testinfra.host.Host):
         return seen
 
     def drills(self) -> dict[str, Any]:
-        """`at`, the host's time, and `alerts`, the proof of the last alert drill or None."""
+        """`at`, the host's time; `alerts`, proof of the last alert drill, and `restored`, end of a restore, or None."""
         seen: dict[str, Any] = self.observed.ask({"kind": "drills", "state": self.mesh.state_dir})
         return seen
 

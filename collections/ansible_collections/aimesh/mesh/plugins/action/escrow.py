@@ -12,6 +12,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import gat
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import SecretStore, SecretStoreError
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.age import open_sealed
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.base import Entries
 
 KEY, ARCHIVE = "mesh_escrow_key", "mesh_escrow_archive"
 WHERE = f"a copy lies on the data host in {backup_defaults()['root']}/escrow, and in every other repository"
@@ -45,21 +46,24 @@ class ActionModule(ActionBase):
         text = str(self._templar.template(variables.get(name) or ""))
         return Path(text).expanduser() if text else None
 
-    def _fill(self, store: SecretStore | None, entries: dict[str, str]) -> list[str]:
+    def _fill(self, store: SecretStore | None, entries: Entries) -> list[str]:
         if store is None:
             raise PlanError("There is no secret store; set mesh_secret_store to vault or file.")
         if self._task.check_mode:
             return store.missing(tuple(entries))
-        return store.put_all_if_absent(entries)
+        return store.bring_back(entries)
 
 
-def _entries(archive: Path, identity: str) -> dict[str, str]:
-    """Newest version of each secret, under version 1 of the new store. Raises SecretStoreError."""
+def _entries(archive: Path, identity: str) -> Entries:
+    """All secrets with all their versions: a key ring needs the one before the newest. Raises SecretStoreError."""
     try:
         lines = [line for line in identity.splitlines() if line.startswith("AGE-SECRET-KEY-")]
         document = json.loads(open_sealed(_read(archive), lines[0] if lines else identity))
-        return {str(name): str(max(versions.items(), key=lambda row: int(row[0]))[1])
-                for name, versions in document["secrets"].items()}  # fmt: skip
+        return {
+            str(name): {int(version): str(value) for version, value in versions.items()}
+            for name, versions in document["secrets"].items()
+            if versions
+        }
     except SecretStoreError:
         raise
     except (ValueError, KeyError, AttributeError, TypeError):

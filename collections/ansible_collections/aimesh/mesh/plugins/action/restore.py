@@ -27,7 +27,7 @@ class ActionModule(SliceAction):
         if not archives(plan):
             raise SliceError(
                 "This mesh has no repository to restore from: mesh_backup.engine is "
-                f"{plan['backup']['engine'] or 'not set'}; set it to pgbackrest, as it was when the backups were made."
+                f"{plan['backup']['engine'] or 'none'}; set it to pgbackrest, as it was when the backups were made."
             )
         if verb == STOP:
             return self._stop_args(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.drill import (
     steps,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.drill_ledger import Ledger, LedgerError
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identity
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
 
@@ -68,6 +70,7 @@ class ActionModule(SliceAction):
                     "rows": [list(row) for row in ledger.rows if row[1] <= disaster],
                     "namespace": ledger.namespace,
                     "prefix": ledger.prefix,
+                    "identity": json.loads(part.secret_values([IDENTITY])[IDENTITY])["identity"],
                     "rpo_s": float(targets["rpo_s"]),
                     "rto_s": float(targets["rto_s"]),
                 },

@@ -16,11 +16,11 @@ class ProgramError(Exception):
     """What the program complained of; the message is one sentence for the operator."""
 
 
-def ask(program: str, verb: str) -> dict[str, Any]:
+def ask(program: str, verb: str, *options: str) -> dict[str, Any]:
     """The document that `verb` of the program ends with. Raises ProgramError."""
     try:
         done = subprocess.run(
-            [program, verb, "--json"],
+            [program, verb, "--json", *options],
             capture_output=True,
             text=True,
             check=False,

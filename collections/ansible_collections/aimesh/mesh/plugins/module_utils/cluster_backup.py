@@ -31,6 +31,8 @@ class WantedBackup:
     archives: bool
     timers: tuple[str, ...]
     repository: str
+    remote: bool
+    """Whether there are repositories that are not on this host."""
     escrow: str
     begin_empty: bool
     escrow_digest: str
@@ -47,6 +49,7 @@ def backup_of(options: Mapping[str, Any] | None) -> WantedBackup | None:
         archives=bool(options["archives"]),
         timers=tuple(options["timers"]),
         repository=options["repository"],
+        remote=bool(options["remote"]),
         escrow=options["escrow"],
         begin_empty=bool(options["begin_empty"]),
         escrow_digest=options.get("escrow_digest") or "",
@@ -54,36 +57,45 @@ def backup_of(options: Mapping[str, Any] | None) -> WantedBackup | None:
     )
 
 
-def refuse_lost_database(wanted: WantedBackup | None, data_dir: str) -> None:
-    """An empty data directory beside a repository with backups is a lost database. Raises PostgresError."""
+def refuse_lost_database(wanted: WantedBackup | None, data_dir: str, *, check_mode: bool = False) -> None:
+    """An empty data directory beside a repository with backups is a lost database. Raises PostgresError.
+
+    Repositories elsewhere are asked only where there are no data and the host's own has no backup.
+    """
     if wanted is None or not wanted.repository or wanted.begin_empty:
         return
     folder = Path(data_dir)
     if folder.is_dir() and any(folder.iterdir()):
         return
+    found = ""
     if any(Path(wanted.repository).glob("backup/*/backup.info")):
+        found = f"the repository {wanted.repository} has backups of a database"
+    # In check mode the program need not be here yet, and then nobody can ask.
+    elif wanted.remote and (not check_mode or Path(wanted.program).is_file()):
+        found = _kept_elsewhere(wanted.program, data_dir)
+    if found:
         raise PostgresError(
-            f"There are no data in {data_dir} and the repository {wanted.repository} has backups of a database: "
-            "bring it back with playbooks/restore.yml, or set mesh_empty_database to the mesh's name and move the "
-            "repository away to begin anew."
+            f"There are no data in {data_dir} and {found}: bring it back with playbooks/restore.yml, or set "
+            "mesh_empty_database to the mesh's name and move the repository away to begin anew."
         )
 
 
 def make_ready(wanted: WantedBackup, do: Do, check_mode: bool) -> None:
     """Bring about what is missing, each act through `do`. Raises PostgresError."""
     _escrow(wanted, do)
-    if wanted.archives and not check_mode:
-        said = _ready(wanted.program)
-        if said:
-            do(f"backup: {said}", lambda: None)
     states = _states(wanted.timers)
-    if any(state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found" for state in states):
-        do("backup: units read again", partial(_systemctl, "daemon-reload"))
     off = [
         name
         for name, state in zip(wanted.timers, states, strict=True)
         if (state.get("UnitFileState"), state.get("ActiveState")) != ("enabled", "active")
     ]
+    if wanted.archives and not check_mode:
+        # Without any timer nothing made backups until now, and PostgreSQL may have kept its WAL to itself.
+        said = _ready(wanted.program, *(["--resumed"] if len(off) == len(wanted.timers) else []))
+        if said:
+            do(f"backup: {said}", lambda: None)
+    if any(state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found" for state in states):
+        do("backup: units read again", partial(_systemctl, "daemon-reload"))
     if off:
         do(f"backup: {', '.join(off)} started", partial(_systemctl, "enable", "--now", "--quiet", *off))
 
@@ -121,13 +133,25 @@ def _seal(folder: Path, wanted: WantedBackup) -> None:
     write_json(str(folder / DIGEST), {"schema": 1, "digest": wanted.escrow_digest})
 
 
-def _ready(program: str) -> str:
+def _ready(program: str, *options: str) -> str:
     """What the backup program made; empty when everything was there."""
     try:
-        told = ask(program, "ready")
+        told = ask(program, "ready", *options)
     except ProgramError as error:
         raise PostgresError(f"The repositories cannot be made ready: {error}") from None
     return str(told["message"]) if told.get("changed") else ""
+
+
+def _kept_elsewhere(program: str, data_dir: str) -> str:
+    """A clause on the backups that repositories hold; empty when they hold none."""
+    try:
+        told = ask(program, "kept")
+    except ProgramError as error:
+        raise PostgresError(
+            f"There are no data in {data_dir}, and whether a repository has backups of them cannot be told: {error} "
+            "Make that work first, or set mesh_empty_database to the mesh's name to begin without asking."
+        ) from None
+    return str(told["found"])
 
 
 def _states(timers: tuple[str, ...]) -> list[dict[str, str]]:

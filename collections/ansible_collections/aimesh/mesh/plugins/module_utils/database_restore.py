@@ -6,27 +6,32 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import BackupError
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.engine import Engine
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.info import Backup
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.patience import Patience
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import BackupSpec
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.targets import instant, target_kind
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, owner_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import Convergence
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import manager_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, WantedCluster
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_facts import tree_size
+from ansible_collections.aimesh.mesh.plugins.module_utils.restore_record import begin, end, interrupted
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor
 
-REPLAY_TIMEOUT_S = 6 * 3600.0
 STOP_S = 60.0
 POLL_S = 0.5
+TOLD_S = 30.0
+"""Between two words on how far a replay is."""
 SPARE_BYTES = 256 * 1024 * 1024
 """What must stay free on the file system besides the restored data."""
+IN_RECOVERY = "SELECT CASE WHEN pg_is_in_recovery() THEN 't|' || pg_last_wal_replay_lsn() ELSE 'f' END;\n"
 UNREACHED = "configured recovery target"
 """Of PostgreSQL's sentence on an archive that ends before the target."""
 
@@ -37,6 +42,8 @@ class Found:
 
     backup: Backup
     live: bool
+    interrupted: str = ""
+    """A sentence on an earlier restore that was cut off."""
 
     @property
     def text(self) -> str:
@@ -78,10 +85,11 @@ class Restore:
         run_id: str,
         target: str,
         repository: int,
+        tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._spec, self._cluster, self._supervisor = spec, cluster, supervisor
         self._state_dir, self._run_id = state_dir, run_id
-        self._target, self._repository = target, repository
+        self._target, self._repository, self._tell = target, repository, tell
         self._engine, self._client = Engine(spec), Client(cluster)
         self._manager = manager_of(cluster)
         self._data = Path(cluster.data_dir)
@@ -89,7 +97,7 @@ class Restore:
     def look(self, confirmed: bool) -> Found:
         """Everything that can be refused before anything is touched."""
         live = refuse_live(self._cluster.data_dir, self._spec.mesh, confirmed)
-        found = Found(self._starting_backup(), live)
+        found = Found(self._starting_backup(), live, interrupted(self._state_dir, self._cluster.data_dir))
         folder = next(path for path in (self._data, *self._data.parents) if path.exists())
         need, free = found.backup.size_bytes + SPARE_BYTES, shutil.disk_usage(folder).free
         if free < need:
@@ -111,7 +119,9 @@ class Restore:
         except BaseException as error:
             log = self._manager.last_words() if isinstance(error, PostgresError) else ""
             self._put_back(aside)
+            end(self._state_dir)
             raise self._explained(error, log) from None
+        end(self._state_dir)
         return Restored(
             f"restored to {self._target} from {found.text}",
             str(aside or ""),
@@ -145,11 +155,15 @@ class Restore:
     def _put_aside(self) -> Path | None:
         """The old data under another name, and an empty data directory in their place."""
         aside = None
+        if self._data.is_dir() and any(self._data.iterdir()):
+            aside = self._data.with_name(f"{self._data.name}.before-{self._run_id}")
+        if not interrupted(self._state_dir, self._cluster.data_dir):
+            # What a restore that was cut off has put aside is still the last whole database.
+            begin(self._state_dir, self._cluster.data_dir, str(aside or ""))
         if self._data.is_dir():
             owner = self._data.stat()
             identity = (owner.st_uid, owner.st_gid)
-            if any(self._data.iterdir()):
-                aside = self._data.with_name(f"{self._data.name}.before-{self._run_id}")
+            if aside is not None:
                 self._data.rename(aside)
         else:
             identity = owner_of(self._cluster)
@@ -163,12 +177,22 @@ class Restore:
     def _recover(self) -> None:
         """Configuration as the plan wants it, then PostgreSQL replays the archive and is promoted."""
         Convergence(self._cluster, self._state_dir, check_mode=False).prepare()
-        self._manager.start()
-        deadline = time.monotonic() + REPLAY_TIMEOUT_S
-        while self._client.run("SELECT pg_is_in_recovery();\n") != ["f"]:
-            if time.monotonic() > deadline:
-                raise PostgresError(f"{self._client.where} has not replayed its archive in {REPLAY_TIMEOUT_S:g} s.")
+        replay = Replay(self._data, Patience(self._spec.replay), self._tell)
+        try:
+            self._manager.start()
+        except PostgresError as error:
+            # What takes no connections yet may be on its way: a manager waits no longer than for an ordinary start.
+            while self._client.answers() is not None:
+                if replay.ended():
+                    raise
+                replay.demand(self._client.where, because=error)
+                time.sleep(POLL_S)
+        while (told := self._client.run(IN_RECOVERY)) != ["f"]:
+            replay.demand(self._client.where, told[0].partition("|")[2])
             time.sleep(POLL_S)
+        # The checkpointer may have fallen asleep in recovery, for checkpoint_timeout; until it wakes it does not look
+        # at archive_timeout, and what is written meanwhile is in no archive.
+        self._client.run("CHECKPOINT;\n")
 
     def _put_back(self, aside: Path | None) -> None:
         with contextlib.suppress(Exception):
@@ -190,6 +214,49 @@ class Restore:
                 "earlier time, or mesh_restore_to: latest."
             )
         return error
+
+
+class Replay:
+    """What can be seen of a replay from outside, also while the server takes no connections."""
+
+    def __init__(self, data: Path, patience: Patience, tell: Callable[[str], None]) -> None:
+        self._data, self._patience, self._tell = data, patience, tell
+        self._server = self._identity()
+        self._told_s = 0.0
+
+    def ended(self) -> bool:
+        """Whether the server is gone, or is another one than at first: that one will not get further either."""
+        now = self._identity()
+        self._server = self._server or now
+        return not now or now != self._server
+
+    def demand(self, where: str, position: str = "", because: PostgresError | None = None) -> None:
+        """Raises PostgresError when it does not move any more; tells now and then how far it is."""
+        # Each segment out of the archive is renamed in the folder; a restart point is written into the control file.
+        seen = tuple(self._changed(name) for name in ("pg_wal", "global/pg_control"))
+        over = self._patience.over((position, *seen))
+        waited = self._patience.waited_s
+        if over:
+            at = f" It was at {position}." if position else ""
+            raise PostgresError(f"The replay of {where} {over}; look at PostgreSQL's log for why.{at}") from because
+        if waited - self._told_s >= TOLD_S:
+            self._told_s = waited
+            self._tell(f"the replay goes on since {waited:.0f} s, {f'at {position}' if position else self._segment()}")
+
+    def _identity(self) -> str:
+        """When the server was started, by its own file; empty without one."""
+        lines = (read_plain(self._data / "postmaster.pid") or "").splitlines()
+        return lines[2] if len(lines) > 2 else ""
+
+    def _changed(self, name: str) -> int:
+        try:
+            return (self._data / name).stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _segment(self) -> str:
+        names = [path.name for path in (self._data / "pg_wal").glob("*") if len(path.name) == 24]
+        return f"at segment {max(names)}" if names else "before its first segment"
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import (
     access_text,
     config_text,
 )
+from ansible_collections.aimesh.mesh.plugins.module_utils.restore_record import interrupted
 
 RECORD_SCHEMA = 1
 RELOAD_TIMEOUT_S = 10.0
@@ -62,10 +63,11 @@ class Report:
         return bool(self.actions)
 
 
-def stage_of(record: str, data_dir: Path, configured: bool, record_path: str) -> str:
+def stage_of(record: str, data_dir: Path, configured: bool, record_path: str, *, begin_empty: bool = False) -> str:
     """How far the cluster is: absent, partial (our making was interrupted), kept (data without configuration), ready.
 
-    `record` is the stage in our record at `record_path`: `creating`, `made` or empty. Raises PostgresError when the
+    `record` is the stage in our record at `record_path`: `creating`, `made` or empty. With `begin_empty` the operator
+    has said that data which are gone are not wanted back. Raises PostgresError when the
     data directory holds something that is neither a cluster nor ours, or lacks the data that the record knows.
     """
     if record == "creating":
@@ -74,6 +76,9 @@ def stage_of(record: str, data_dir: Path, configured: bool, record_path: str) ->
         empty = not any(data_dir.iterdir())
     except FileNotFoundError:
         empty = True
+    if empty and record == "made" and begin_empty:
+        # Its configuration goes, as that of a making that was interrupted does.
+        return PARTIAL
     if empty and record == "made":
         raise PostgresError(
             f"The data of the mesh's PostgreSQL cluster is gone from {data_dir}; mount or restore it, or remove the "
@@ -114,10 +119,17 @@ class Convergence:
         self._report = Report()
 
     def run(self) -> Report:
+        told = interrupted(str(Path(self._record_path).parent), self._cluster.data_dir)
+        if told:
+            raise PostgresError(told)
         # First, because it says how the data come back.
-        refuse_lost_database(self._backup, self._cluster.data_dir)
+        refuse_lost_database(self._backup, self._cluster.data_dir, check_mode=self._check_mode)
         stage = stage_of(
-            self._recorded_stage(), Path(self._cluster.data_dir), self._manager.configured(), self._record_path
+            self._recorded_stage(),
+            Path(self._cluster.data_dir),
+            self._manager.configured(),
+            self._record_path,
+            begin_empty=self._backup is not None and self._backup.begin_empty,
         )
         self._refuse_other_version(stage)
         if self._check_mode and stage != READY:

@@ -144,6 +144,10 @@ options:
         description: Folder of the local repository.
         type: str
         default: ""
+      remote:
+        description: Whether there are repositories that are not on this host.
+        type: bool
+        default: false
       escrow:
         description: Folder of the sealed archive of all secrets.
         type: path
@@ -230,6 +234,7 @@ BACKUP = {
     "archives": {"type": "bool", "required": True},
     "timers": {"type": "list", "elements": "str", "default": []},
     "repository": {"type": "str", "default": ""},
+    "remote": {"type": "bool", "default": False},
     "escrow": {"type": "path", "required": True},
     "begin_empty": {"type": "bool", "default": False},
     "escrow_digest": {"type": "str", "default": ""},

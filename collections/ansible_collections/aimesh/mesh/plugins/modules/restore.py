@@ -106,6 +106,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import 
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.lock import run_lock
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import load_spec
 from ansible_collections.aimesh.mesh.plugins.module_utils.database_restore import Restore, refuse_live
+from ansible_collections.aimesh.mesh.plugins.module_utils.last_restore import record_restore
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, cluster_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor, supervisor_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
@@ -120,6 +121,8 @@ def confirm(module: AnsibleModule) -> dict[str, Any]:
 def look(module: AnsibleModule) -> dict[str, Any]:
     found = _restore(module).look(module.params["confirmed"])
     lines = [f"restores to {module.params['target']} from {found.text}"]
+    if found.interrupted:
+        lines.append(found.interrupted)
     if found.live:
         lines.append(f"the database in {module.params['cluster']['data_dir']} is put aside")
     return {"changed": False, "lines": lines}
@@ -141,6 +144,7 @@ def restore(module: AnsibleModule) -> dict[str, Any]:
     work = _restore(module)
     with run_lock(module.params["state_dir"], "restore"):
         done = work.run(work.look(module.params["confirmed"]))
+        record_restore(module.params["state_dir"], module.params["run_id"], module.params["target"])
     lines = [done.text, ", ".join(f"{stage} {seconds} s" for stage, seconds in done.stages.items())]
     if done.aside:
         size = f"{done.aside_bytes / 1e6:.0f} MB"
@@ -166,6 +170,8 @@ def _restore(module: AnsibleModule) -> Restore:
         run_id=params["run_id"],
         target=params["target"],
         repository=params["repository"],
+        # Nobody hears a module before its end; the host's journal does.
+        tell=module.log,
     )
 
 

@@ -9,8 +9,8 @@ description:
   - C(check) refuses a drill that the plan does not have; C(plan) does so also when the plan is not what was applied,
     and says what the drill does. Nothing happens on a host.
   - C(hold) writes rows from the controller, waits for the moment of the disaster (C(moment)), restores into the
-    scratch folder what was archived by then, starts that on a socket, looks for the rows and removes it again. The
-    live database and its archive are only read.
+    scratch folder what was archived by then, starts that on a socket, looks for the rows, restores the newest dump
+    into a second database there, and removes it again. The live database and its archive are only read.
   - The proof is C(<state>/drills/restore.json), also of a drill that failed; its numbers are published as metrics.
   - The action plugin makes its calls on the data host and none on the others. It takes everything from the plan.
 version_added: 1.2.0
@@ -51,6 +51,10 @@ options:
     default: aimesh-verify
   prefix:
     description: What names of the rows begin with. Filled in by the action plugin.
+    type: str
+    default: ""
+  identity:
+    description: The mesh's own key of age, which opens the newest dump. Filled in by the action plugin.
     type: str
     default: ""
   rpo_s:
@@ -117,6 +121,7 @@ def hold(module: AnsibleModule) -> dict[str, Any]:
         limit=params["limit"],
         disaster=params["disaster"],
         promised=(params["rpo_s"], params["rto_s"]),
+        identity=params["identity"],
         named={name: params[name] for name in ("run_id", "moment", "namespace", "prefix")},
     )
     drill.keep(spec, proof)
@@ -135,6 +140,7 @@ def main() -> None:
             "rows": {"type": "list", "elements": "list", "default": []},
             "namespace": {"type": "str", "default": "aimesh-verify"},
             "prefix": {"type": "str", "default": ""},
+            "identity": {"type": "str", "default": "", "no_log": True},
             "rpo_s": {"type": "float", "default": 60.0},
             "rto_s": {"type": "float", "default": 1800.0},
         },

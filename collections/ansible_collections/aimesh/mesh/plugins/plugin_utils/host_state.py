@@ -159,6 +159,8 @@ class ClusterBackup:
     timers: tuple[str, ...]
     repository: str
     """Folder of the local repository; an empty data directory beside a full one is a lost database, not a new one."""
+    remote: bool
+    """Whether there are repositories that are not on this host; a new host in a lost one's place has them alone."""
     escrow: str
     """Folder of the sealed archive of all secrets."""
     recipients: tuple[str, ...]

@@ -20,6 +20,7 @@ import jinja2
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory, File, Group, Unit, User
 
 Plan = dict[str, Any]
+PRIVATE_KEY = "AGE-SECRET-KEY-"
 
 
 class RenderError(ValueError):
@@ -106,10 +107,12 @@ def _from_base64(value: str) -> str:
 
 
 def _recipient(value: str) -> str:
-    """The public half of the mesh's key of age; a stand-in for the pair stays what it is."""
+    """The public half of the mesh's key of age; a stand-in for the pair stays what it is, a private half never."""
     try:
         return str(json.loads(value)["recipient"])
     except (ValueError, KeyError, TypeError):
+        if PRIVATE_KEY in value.upper():
+            raise ValueError("the secret is a private key alone, and the pair is wanted (docs/secrets.md)") from None
         return value
 
 

@@ -21,8 +21,8 @@ from .command import BackupError
 from .configuration import make_configuration
 from .dumps import make_dump
 from .engine import Engine
-from .history import Run, record_run
-from .lock import WAIT_S, run_lock
+from .history import Run, record_begun, record_run
+from .lock import WAIT_S, BusyError, run_lock
 from .metrics import publish
 from .offsite import copy_out, prune
 from .sealed import megabytes
@@ -41,6 +41,7 @@ HELP = {
     "check": "see that a segment of WAL arrives in every repository, and that none is missing",
     "verify": "read every file in the repositories and compare checksums",
     "status": "tell how the backups are",
+    "kept": "tell which backups the repositories hold, without asking PostgreSQL",
     "restore": "restore into an empty folder",
 }
 
@@ -92,8 +93,11 @@ def _stoppable() -> Iterator[None]:
 def _perform(spec: BackupSpec, wanted: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if wanted.command == "status":
         return _status(spec)
+    if wanted.command == "kept":
+        _demand_engine(spec, wanted.command)
+        return _kept(spec)
     work: dict[str, Callable[[], Result]] = {
-        "ready": lambda: _ready(spec),
+        "ready": lambda: _ready(spec, wanted),
         "dump": lambda: _dump(spec),
         "configuration": lambda: _configuration(spec),
         "check": lambda: _check(spec),
@@ -102,8 +106,15 @@ def _perform(spec: BackupSpec, wanted: argparse.Namespace) -> tuple[str, dict[st
     }
     _demand_engine(spec, wanted.command)
     what = f"{wanted.command} backup" if wanted.command in BACKUPS else wanted.command
-    with run_lock(spec.state, what, wait_s=wanted.wait):
-        return recorded(spec, wanted.command, work.get(wanted.command, lambda: _backup(spec, wanted.command)))
+    started = time.time()
+    try:
+        with run_lock(spec.state, what, wait_s=WAIT_S if wanted.wait is None else wanted.wait):
+            return recorded(spec, wanted.command, work.get(wanted.command, lambda: _backup(spec, wanted.command)))
+    except BusyError as error:
+        # Who says how long to wait hears the answer; a timer and cron do not.
+        if wanted.wait is None:
+            _remember(spec, Run(wanted.command, started, time.time(), False, str(error)))
+        raise
 
 
 def recorded(spec: BackupSpec, kind: str, work: Callable[[], Result]) -> tuple[str, dict[str, Any]]:
@@ -129,8 +140,10 @@ def _remember(spec: BackupSpec, run: Run) -> None:
         publish(spec.metrics, status(spec))
 
 
-def _ready(spec: BackupSpec) -> Result:
-    changed, told = Engine(spec).ready()
+def _ready(spec: BackupSpec, wanted: argparse.Namespace) -> Result:
+    changed, told, begun = Engine(spec).ready(resumed=wanted.resumed)
+    if begun:
+        record_begun(spec.state, begun)
     return f"The repositories are ready: {told}.", {"changed": changed}, 0, ""
 
 
@@ -200,14 +213,27 @@ def _status(spec: BackupSpec) -> tuple[str, dict[str, Any]]:
     with contextlib.suppress(OSError):
         publish(spec.metrics, document)
     told = [*document["problems"], *((document["archive"] or {}).get("gaps") or [])]
-    return " ".join(told) or f"{len(document['backups'])} backups and no problem.", {"status": document}
+    told = told or [f"{len(document['backups'])} backups and no problem."]
+    # Nothing that anybody could mend, and it ends by itself.
+    told += (document["archive"] or {}).get("ended") or []
+    return " ".join(told), {"status": document}
+
+
+def _kept(spec: BackupSpec) -> tuple[str, dict[str, Any]]:
+    """A repository that cannot be read is an error: it may hold the only backups that there are."""
+    backups = Engine(spec).readable_info(offline=True).backups
+    newest = {each.repository: each for each in backups}
+    told = [f"repository {each.repository} has backups of a database (the newest is {each.label})"
+            for each in newest.values()]  # fmt: skip
+    found = " and ".join(told)
+    return f"{found[:1].upper()}{found[1:]}." if found else "No repository has a backup.", {"found": found}
 
 
 def _demand_engine(spec: BackupSpec, command: str) -> None:
     needs = "pgbackrest" if command not in ("dump", "configuration") else "a database"
     if spec.engine == "pgbackrest" or (spec.engine and needs == "a database") or command == "configuration":
         return
-    raise BackupError(f"{command} needs {needs}, and mesh_backup.engine is {spec.engine or 'empty'} here.")
+    raise BackupError(f"{command} needs {needs}, and mesh_backup.engine is {spec.engine or 'none'} here.")
 
 
 def _failed(sentence: str, as_json: bool) -> int:
@@ -221,11 +247,13 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="tell the result as one line of JSON")
     common.add_argument("--spec", default=DEFAULT_PATH, help="the specification of this host (%(default)s)")
-    common.add_argument("--wait", type=float, default=WAIT_S, help="seconds to wait for another run (%(default)g)")
+    common.add_argument("--wait", type=float, help=f"seconds to wait for another run ({WAIT_S:g})")
     parser = argparse.ArgumentParser(prog="aimesh-backup", description="Backups of the mesh's database and host.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, told in HELP.items():
         command = commands.add_parser(name, help=told, description=told, parents=[common])
+        if name == "ready":
+            command.add_argument("--resumed", action="store_true", help="nothing made backups until now")
         if name == "restore":
             command.add_argument("--data-dir", required=True, help="an empty or missing folder")
             command.add_argument("--to", default="latest", type=_target, help="latest, a label or an RFC 3339 time")

@@ -36,6 +36,12 @@ class Gap:
             reach += f" and recovery from {_listed(beyond)} stops before it" if beyond else ""
         return f"The archive lacks {what}: {reach}."
 
+    def belongs_before(self, begun: str, segment_bytes: int = SEGMENT_BYTES) -> bool:
+        """Whether it only ends the reach of backups from before the segment with which a repository began anew."""
+        if not begun or self.unusable or not _NAME.fullmatch(self.last):
+            return False
+        return split(self.last, segment_bytes) < split(begun, segment_bytes)
+
 
 def gaps(
     segments: Iterable[str],

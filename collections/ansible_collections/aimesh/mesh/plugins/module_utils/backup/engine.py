@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from .archive import Archive, newest_archive, parse_listing
 from .command import LOOK_TIMEOUT_S, RUN_TIMEOUT_S, BackupError, Done, run
+from .continuity import gaps, name_of, split
 from .info import KINDS, Backup, Info, parse_info
-from .live import look
+from .live import ask, look
 from .spec import BackupSpec
 from .targets import target_options
 
@@ -17,6 +18,9 @@ CHECK_TIMEOUT_S = 300.0
 LIST_TIMEOUT_S = 600.0
 NOT_EMPTY = 40
 """Exit code of a restore into a folder that has files."""
+_WAITING = """
+SELECT string_agg(left(name, 24), ' ') FROM pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}[.]ready$'
+"""
 _TYPES = {ours: theirs for theirs, ours in KINDS.items()}
 _VERIFIED = re.compile(
     r"\s*(archiveId|backup): ([^,]+),(?: status: (\w+),)? total (?:WAL|files) checked: (\d+), .*: (\d+)"
@@ -49,10 +53,12 @@ class Engine:
                 raise BackupError(f"Repository {each.number} cannot be read: {each.message}.")
         return info
 
-    def ready(self) -> tuple[bool, str]:
-        """(whether anything was made, what was seen): the stanza, and a first full backup in every repository.
+    def ready(self, *, resumed: bool = False) -> tuple[bool, str, dict[int, str]]:
+        """(whether anything was made, what was seen, repository → first segment of a new beginning).
 
-        Refuses repositories of another cluster (their system identifier is not the live one's).
+        What is made is the stanza, a first full backup in every repository, and with `resumed` (nothing made backups
+        until now) another one where WAL was written meanwhile that no repository will ever get. Refuses repositories
+        of another cluster (their system identifier is not the live one's).
         """
         live, info = look(self.spec), self.readable_info()
         for each in info.repositories:
@@ -66,10 +72,36 @@ class Engine:
         if any(each.code in (1, 3) for each in info.repositories) or not info.repositories:
             self._told(self.argv("stanza-create"), "Making the stanza", CHECK_TIMEOUT_S)
             made.append(f"stanza {self.spec.stanza}")
-        empty = [each.number for each in self.spec.repositories if not info.of(each.number)]
-        made += [f"full backup {each.label} in repository {each.repository}" for each in self._backup("full", empty)]
+        numbers = [each.number for each in self.spec.repositories]
+        empty = [number for number in numbers if not info.of(number)]
+        cut_off = [number for number in numbers if resumed and number not in empty and self._cut_off(info, number)]
+        begun = {}
+        for full in self._backup("full", [*empty, *cut_off]):
+            made.append(f"full backup {full.label} in repository {full.repository}")
+            if full.repository in cut_off:
+                made[-1] += ", because what was written while backups were off is not in its archive"
+                begun[full.repository] = full.wal_start
         there = f"{len(info.backups)} backups are there"
-        return bool(made), f"made {', '.join(made)}" if made else there
+        return bool(made), f"made {', '.join(made)}" if made else there, begun
+
+    def _cut_off(self, info: Info, repository: int) -> bool:
+        """Whether recovery from the newest backup of a repository will never reach what is written now."""
+        # In this order: what is archived in between is in the listing.
+        live, waiting = look(self.spec), ask(self.spec, _WAITING, "Asking PostgreSQL what waits to be archived").split()
+        archive, newest = self.segments(repository), info.newest(repository=repository)
+        if newest is None or newest.archive != archive.name or not live.current:
+            return False
+        line, number = split(live.current, live.segment_bytes)
+        before = name_of(line, number - 1, live.segment_bytes)
+        found = gaps(
+            [*archive.segments, *waiting],
+            [newest],
+            histories=archive.histories,
+            newest=before,
+            segment_bytes=live.segment_bytes,
+        )
+        # The history of a timeline that has just begun is on its way.
+        return any(not gap.last.endswith(".history") for gap in found)
 
     def backup(self, kind: str) -> list[Backup]:
         """Make a backup in every repository and return what was made; one that failed fails the whole, at the end.

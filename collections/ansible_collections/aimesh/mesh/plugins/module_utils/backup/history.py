@@ -6,8 +6,8 @@ import contextlib
 import dataclasses
 import fcntl
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class History:
     """The newest segment that PostgreSQL was ever seen to have archived, of the newest timeline; or empty."""
     system_id: str = ""
     """Of the cluster that archived it."""
+    begun: Mapping[int, str] = field(default_factory=dict)
+    """Repository → first segment of the full backup with which it began anew after backups had been off."""
 
     def of(self, kind: str) -> KindHistory:
         return self.kinds.get(kind, KindHistory(None, None))
@@ -79,7 +81,8 @@ def read_history(state_dir: str) -> History:
             kind: KindHistory(_run(kind, True, each["success"]), _run(kind, False, each["failure"]))
             for kind, each in raw["kinds"].items()
         }
-        return History(kinds, str(raw["archived"]), str(raw["system_id"]))
+        begun = {int(number): str(segment) for number, segment in raw.get("begun", {}).items()}
+        return History(kinds, str(raw["archived"]), str(raw["system_id"]), begun)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise BackupError(
             f"The history of backups {path} is not of schema {SCHEMA}; move it away, the next run begins it anew."
@@ -92,7 +95,14 @@ def record_run(state_dir: str, run: Run) -> History:
         history = _usable(state_dir)
         before = history.of(run.kind)
         after = KindHistory(run, before.failure) if run.ok else KindHistory(before.success, run)
-        return _write(state_dir, History({**history.kinds, run.kind: after}, history.archived, history.system_id))
+        return _write(state_dir, dataclasses.replace(history, kinds={**history.kinds, run.kind: after}))
+
+
+def record_begun(state_dir: str, begun: Mapping[int, str]) -> History:
+    """Remember with which segment repositories began anew."""
+    with _alone(state_dir):
+        history = _usable(state_dir)
+        return _write(state_dir, dataclasses.replace(history, begun={**history.begun, **begun}))
 
 
 def record_archived(state_dir: str, segment: str, system_id: str) -> History:
@@ -104,7 +114,7 @@ def record_archived(state_dir: str, segment: str, system_id: str) -> History:
         history = _usable(state_dir)
         if system_id == history.system_id and segment <= history.archived:
             return history
-        return _write(state_dir, History(history.kinds, segment, system_id))
+        return _write(state_dir, dataclasses.replace(history, archived=segment, system_id=system_id))
 
 
 @contextlib.contextmanager
@@ -134,7 +144,13 @@ def _write(state_dir: str, history: History) -> History:
     }
     write_json(
         history_path(state_dir),
-        {"schema": SCHEMA, "kinds": kinds, "archived": history.archived, "system_id": history.system_id},
+        {
+            "schema": SCHEMA,
+            "kinds": kinds,
+            "archived": history.archived,
+            "system_id": history.system_id,
+            "begun": {str(number): segment for number, segment in history.begun.items()},
+        },
     )
     return history
 

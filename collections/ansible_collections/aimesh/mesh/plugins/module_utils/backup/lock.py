@@ -21,9 +21,13 @@ def lock_path(state_dir: str) -> str:
     return str(Path(state_dir, FOLDER, NAME))
 
 
+class BusyError(BackupError):
+    """Another run has the lock for too long."""
+
+
 @contextlib.contextmanager
 def run_lock(state_dir: str, what: str, *, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Hold the lock for `what` (`full backup`). Raises BackupError when another run has it for longer than `wait_s`."""
+    """Hold the lock for `what` (`full backup`). Raises BusyError when another run has it for longer than `wait_s`."""
     path = Path(lock_path(state_dir))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + wait_s
@@ -31,7 +35,7 @@ def run_lock(state_dir: str, what: str, *, wait_s: float = WAIT_S) -> Iterator[N
     try:
         while not _taken(descriptor):
             if time.monotonic() >= deadline:
-                raise BackupError(
+                raise BusyError(
                     f"Another run holds {path} ({_holder(descriptor)}) and did not end within {wait_s:g} s; wait for "
                     "it or stop it, then run again."
                 )

@@ -33,6 +33,20 @@ def encrypt(spec: BackupSpec) -> list[str]:
     return [*spec.commands.age, "age", "--encrypt", "--recipients-file", spec.recipients]
 
 
+def decrypt(spec: BackupSpec) -> list[str]:
+    """age from standard input, whose first line is the identity, to standard output: the host keeps no identity."""
+    return [*spec.commands.age, "sh", "-c", _DECRYPT, "age"]
+
+
+_DECRYPT = """\
+IFS= read -r identity
+exec age --decrypt --identity /dev/fd/3 3<<END
+$identity
+END
+"""
+"""`read` takes one byte at a time from a pipe, so what follows is left for age; a short document is a pipe, no file."""
+
+
 def seal(
     folder: str,
     name: str,

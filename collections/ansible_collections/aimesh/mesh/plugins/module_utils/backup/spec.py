@@ -49,6 +49,16 @@ class RedisSpec:
 
 
 @dataclass(frozen=True)
+class ReplaySpec:
+    """How long a restored cluster may replay WAL, in seconds."""
+
+    still_s: float
+    """Without any movement."""
+    limit_s: float
+    """In any case."""
+
+
+@dataclass(frozen=True)
 class Commands:
     """Prefixes of argv; the program and its options follow."""
 
@@ -89,6 +99,7 @@ class BackupSpec:
     """Folder of the escrow archives."""
     scratch: str
     drill_port: int
+    replay: ReplaySpec
     recipients: str
     """File of age recipients, one per line, where `commands.age` runs."""
     state: str
@@ -157,6 +168,7 @@ _NESTED: dict[str, type[Any]] = {
     "DumpSpec": DumpSpec,
     "ConfigurationSpec": ConfigurationSpec,
     "RedisSpec": RedisSpec,
+    "ReplaySpec": ReplaySpec,
     "Commands": Commands,
 }
 _ALLOWED = {"engine": ENGINES, "redis.role": REDIS_ROLES, "kind": REPOSITORY_KINDS}

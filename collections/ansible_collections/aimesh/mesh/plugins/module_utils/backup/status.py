@@ -27,7 +27,8 @@ def status(spec: BackupSpec) -> dict[str, Any]:
     """Never raises for what is broken: `problems` has a sentence for each, and what cannot be told is null or empty.
 
     `{schema, mesh, engine, now, problems, history{kind: {success, failure, failed_last}}, backups[], repositories[],
-    archive{mode, last_segment, last_at, age_s, waiting, failing, failed_segment, missing_segments, gaps[]} | null,
+    archive{mode, last_segment, last_at, age_s, waiting, failing, failed_segment, missing_segments, gaps[],
+    ended[] (how far backups from before a pause reach)} | null,
     size_bytes, dump{path, size_bytes, at, sealed, count} | null, configuration (the same), redis,
     timers{unit: {last, next}}, drill | null}`; times in seconds since the epoch.
     """
@@ -63,7 +64,7 @@ def _repositories(spec: BackupSpec, live: Live | None, history: History, problem
         return {}
     newest = expected(spec, live, history)
     problems += _archiving(live)
-    repositories, sentences, missing, last_at = [], [], 0, 0.0
+    repositories, sentences, ended, missing, last_at = [], [], [], 0, 0.0
     for state in info.repositories:
         if state.code != 0:
             problems.append(f"Repository {state.number}: {state.message}.")
@@ -88,16 +89,20 @@ def _repositories(spec: BackupSpec, live: Live | None, history: History, problem
                 ),
                 problems,
             )
-            lost = sum(each.count for each in found or [])
+            begun, size = history.begun.get(state.number, ""), live.segment_bytes if live else SEGMENT_BYTES
+            before = [each for each in found or [] if each.belongs_before(begun, size)]
+            found = [each for each in found or [] if each not in before]
+            ended += [f"Repository {state.number}: Backups were off before {begun}; {each.sentence}" for each in before]
+            lost = sum(each.count for each in found)
             missing += lost
-            sentences += [f"Repository {state.number}: {each.sentence}" for each in found or []]
+            sentences += [f"Repository {state.number}: {each.sentence}" for each in found]
             repo_bytes = archive.size_bytes + sum(each.repo_bytes for each in info.of(state.number))
             entry |= {"bytes": repo_bytes, "segments": len(archive.segments), "missing_segments": lost}
         repositories.append(entry)
     return {
         "backups": [dataclasses.asdict(each) for each in info.backups],
         "repositories": repositories,
-        "archive": _archive(live, sentences, missing, last_at, newest),
+        "archive": _archive(live, sentences, missing, last_at, newest) | {"ended": ended},
     }
 
 

@@ -17,6 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.metrics import 
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import BackupSpec
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.status import DRILL, status
 
+from .dump_proof import try_dump
 from .scratch import Scratch, newest_restored
 from .verdict import RTO_STAGES, Row, complaint, loss_of
 
@@ -34,17 +35,19 @@ def hold(
     disaster: float,
     promised: tuple[float, float],
     named: dict[str, str],
+    identity: str = "",
     scratch: Scratch | None = None,
 ) -> dict[str, Any]:
     """The proof; a drill that failed has one too. `named` is `run_id`, `moment`, `namespace` and `prefix` of rows.
 
+    `identity` is the mesh's own key of age, which opens the newest dump.
     Raises BackupError only when another run has the repository for too long.
     """
     proof: dict[str, Any] = {
         "schema": SCHEMA, "run_id": named["run_id"], "finished": 0.0, "verdict": FAILED, "moment": named["moment"],
         "rpo_s": None, "rto_s": None, "lost": None, "acknowledged": len(rows), "stages": {}, "bytes": None,
         "megabytes_per_s": None, "raw_copy_s": None, "forecast": None, "agents": None, "label": "",
-        "repository": None, "limit": limit, "message": "",
+        "repository": None, "limit": limit, "dump": None, "message": "",
     }  # fmt: skip
     scratch = scratch or Scratch(spec)
     with run_lock(spec.state, "restore drill"):
@@ -53,6 +56,9 @@ def hold(
             proof |= {"label": found.label, "repository": found.repository}
             _demand_room(spec, found)
             proof |= _measured(scratch, rows, limit, disaster, promised, named)
+            proof["dump"] = try_dump(spec, scratch, identity)
+            # What was measured tells more of a disaster than the dump, which counts for no recovery point.
+            proof["message"] = proof["message"] or (proof["dump"] or {}).get("message", "")
         except BackupError as error:
             proof["message"] = str(error)
         finally:

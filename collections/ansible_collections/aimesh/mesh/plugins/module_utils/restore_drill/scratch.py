@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import (
-    LOOK_TIMEOUT_S,
     RUN_TIMEOUT_S,
     BackupError,
     demand,
@@ -20,11 +19,13 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import 
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.engine import Engine
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.live import ask
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup.patience import Patience
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import BackupSpec
 
-REPLAY_TIMEOUT_S = 6 * 3600.0
 STOP_S = 60.0
 POLL_S = 0.05
+ASK_TIMEOUT_S = 1800.0
+"""For a question that may read every row."""
 REDO, REDONE, READY = "redo starts at", "redo done at", "ready to accept connections"
 RESTORED = 'restored log file "'
 
@@ -98,7 +99,7 @@ class Scratch:
         begun = time.monotonic()
         self._process = start(argv, subprocess.DEVNULL, subprocess.DEVNULL)
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
-        self._wait_ready(begun + REPLAY_TIMEOUT_S)
+        self._wait_ready(Patience(self._spec.replay))
         redo, done, ready = (self._at(text) for text in (REDO, REDONE, READY))
         redo = redo if redo is not None else ready
         done = done if done is not None else redo
@@ -106,14 +107,18 @@ class Scratch:
         steps = {"start": redo - begun, "replay": done - redo, "promote": ready - done}
         self.stages |= {name: round(max(0.0, seconds), 2) for name, seconds in steps.items()}
 
-    def ask(self, query: str, what: str) -> str:
-        argv = [
-            *self._spec.commands.scratch_client,
-            "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
+    def ask(self, query: str, what: str, *, database: str = "") -> str:
+        plain = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")
+        argv = self.client("psql", *plain, f"--command={query}", database=database)
+        return demand(argv, what, timeout_s=ASK_TIMEOUT_S).rstrip("\n")
+
+    def client(self, program: str, *options: str, database: str = "") -> list[str]:
+        """A program of the restored cluster's own version that asks it; the mesh's database unless told another."""
+        return [
+            *self._spec.commands.scratch_client, f"{self._program.removesuffix('postgres')}{program}", *options,
             f"--host={self.sockets}", f"--port={self._spec.drill_port}", f"--username={self._login}",
-            f"--dbname={self._spec.database}", f"--command={query}",
+            f"--dbname={database or self._spec.database}",
         ]  # fmt: skip
-        return demand(argv, what, timeout_s=LOOK_TIMEOUT_S).rstrip("\n")
 
     def size_bytes(self) -> int:
         return int(self._as_owner("du", "-sb", self.data).split()[0])
@@ -144,7 +149,7 @@ class Scratch:
             run([*self._spec.commands.postgres, pg_ctl, "stop", "-m", "immediate", "-D", self.data])
         self._as_owner("rm", "-rf", self.data, self.sockets, f"{self._spec.scratch}/copy")
 
-    def _wait_ready(self, deadline: float) -> None:
+    def _wait_ready(self, patience: Patience) -> None:
         process = self._process
         while self._at(READY) is None:
             if process is None or process.poll() is not None:
@@ -154,8 +159,11 @@ class Scratch:
                 fatal = [line.split("FATAL:", 1)[1].strip() for line in self.log if "FATAL:" in line]
                 told = fatal[0] if fatal else next(iter(self.log[-1:]), "nothing")
                 raise BackupError(f"The restored cluster does not start, PostgreSQL says: {told.rstrip('.')}.")
-            if time.monotonic() > deadline:
-                raise BackupError(f"The restored cluster has not replayed its archive in {REPLAY_TIMEOUT_S:g} s.")
+            # The server tells of each segment that it takes, and every ten seconds how far it is.
+            over = patience.over(len(self._lines))
+            if over:
+                last = next(iter(self.log[-1:]), "nothing")
+                raise BackupError(f"The replay of the restored cluster {over}, PostgreSQL said last: {last}.")
             time.sleep(POLL_S)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:

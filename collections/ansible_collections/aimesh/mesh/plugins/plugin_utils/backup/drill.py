@@ -56,7 +56,8 @@ def steps(plan: Plan) -> list[str]:
         f"2. {backup['host']}: the disaster comes {when}; what is archived later does not count",
         f"3. {backup['host']}: the newest backup is restored into {backup['scratch']} and replays the archive, beside "
         "the live database, which nothing touches",
-        f"4. {backup['host']}: the rows are looked for, the scratch cluster is removed, the proof is kept",
+        f"4. {backup['host']}: the rows are looked for, the newest dump is restored into a database beside them, the "
+        "scratch cluster is removed, the proof is kept",
     ]
 
 
@@ -66,6 +67,7 @@ def lines_of(proof: Mapping[str, Any]) -> list[str]:
     table = text_table(["stage", "seconds"], rows, right=True) if rows else []
     if proof["message"]:
         return [*table, str(proof["message"])]
+    dump = proof["dump"]
     return [
         *table,
         f"Restore drill ({proof['moment']}): passed. Time to recover {proof['rto_s']:.1f} s for "
@@ -73,4 +75,7 @@ def lines_of(proof: Mapping[str, Any]) -> list[str]:
         f"{proof['rpo_s']:.1f} s.",
         f"A plain copy of the same files takes {proof['raw_copy_s']:.1f} s; a database twice as large would take "
         f"{proof['forecast']['rto_s']:.1f} s.",
+        f"The dump {dump['path']} restores: {dump['rows']} rows in {dump['tables']} tables, in {dump['seconds']:.1f} s."
+        if dump
+        else "No dump was made yet, so none was restored.",
     ]

@@ -73,6 +73,7 @@ def cluster_backup(plan: Plan) -> ClusterBackup | None:
         archives=layout.archives(plan),
         timers=timers(plan),
         repository=layout.repository(plan) if layout.archives(plan) else "",
+        remote=any(each["kind"] != "local" for each in backup["repositories"]),
         escrow=backup["escrow"],
         recipients=tuple(backup["recipients"]),
         begin_empty=plan["wishes"]["empty_database"] == plan["mesh"]["name"],

@@ -11,6 +11,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import (
     ConfigurationSpec,
     DumpSpec,
     RedisSpec,
+    ReplaySpec,
     Repository,
     dump_spec,
 )
@@ -49,6 +50,7 @@ def specification(plan: Plan, socket_dir: str, commands: Commands) -> BackupSpec
         escrow=backup["escrow"],
         scratch=backup["scratch"],
         drill_port=backup["drill_port"],
+        replay=ReplaySpec(**backup["replay"]),
         recipients=layout.recipients(plan),
         state=paths["state"],
         metrics=f"{TEXTFILES}/{layout.METRICS}",

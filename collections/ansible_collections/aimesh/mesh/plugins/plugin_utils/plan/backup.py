@@ -7,9 +7,8 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import Platform, SizeProfile, backup_defaults
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import DUMP, PGBACKREST
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import DUMP, NO_BACKUPS, PGBACKREST
 
-NOTHING = ""
 IDENTITY, PASSPHRASE = "backup_identity", "backup_passphrase"
 S3_SECRETS = ("backup_s3_key", "backup_s3_secret")
 CONTINUOUS = ("full", "differential", "incremental", "check")
@@ -17,7 +16,9 @@ CONTINUOUS = ("full", "differential", "incremental", "check")
 
 
 def engine_of(settings: Settings, platform: Platform) -> str:
-    return str(settings.site["mesh_backup"].get("engine", NOTHING)) if platform.backup else NOTHING
+    """What makes backups: pgBackRest unless the site says otherwise; `` when nothing does."""
+    engine = str(settings.site["mesh_backup"].get("engine", PGBACKREST))
+    return engine if platform.backup and engine != NO_BACKUPS else ""
 
 
 def backup_secrets(settings: Settings, platform: Platform) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -37,7 +38,7 @@ def plan_backup(
     engine = engine_of(settings, platform)
     times = {name: own.get(name, profile.backup[name]) for name in ("schedule", "retention_days")}
     if not engine:
-        if own.get("engine") and not platform.backup:
+        if own.get("engine", NO_BACKUPS) != NO_BACKUPS:
             name = settings.site["mesh_platform"]
             at_site.wrong(
                 "mesh_backup.engine", own["engine"], f"nothing on platform {name}, which has no backups", "remove it"
@@ -70,6 +71,7 @@ def plan_backup(
         "recipients": list(own.get("recipients", [])),
         "scratch": f"{root}/scratch",
         "drill_port": defaults["drill_port"],
+        "replay": defaults["replay"],
     }
 
 

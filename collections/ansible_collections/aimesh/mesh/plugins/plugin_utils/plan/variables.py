@@ -33,7 +33,7 @@ SERVICE_RULE = f"one of {', '.join(SERVICES)}"
 NAME_PATTERN = r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?"
 NAME_RULE = "1 to 32 characters a-z, 0-9 and -, beginning with a letter, not ending with -"
 PORT = Integer(1024, 65535)
-PGBACKREST, DUMP = "pgbackrest", "dump"
+PGBACKREST, DUMP, NO_BACKUPS = "pgbackrest", "dump", "none"
 
 SERVICE = Fields(
     {
@@ -232,7 +232,7 @@ S3 = Fields(
 RECIPIENT = Text("a public key of age, as age1…", r"age1[02-9ac-hj-np-z]{58}")
 BACKUP = Fields(
     {
-        "engine": Choice((PGBACKREST, DUMP)),
+        "engine": Choice((PGBACKREST, DUMP, NO_BACKUPS)),
         "schedule": Cron(),
         "retention_days": Integer(1, 3650),
         "full": Calendar(),
@@ -552,14 +552,14 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "mesh_backup",
         BACKUP,
-        "What makes backups (`engine`; without one nothing does: `pgbackrest` is an archive of the write-ahead log "
-        "with full, differential and incremental backups, `dump` the daily dump alone), when each kind is made "
+        "What makes backups (`engine`: `pgbackrest` is an archive of the write-ahead log with full, differential and "
+        "incremental backups, `dump` the daily dump alone, `none` nothing at all), when each kind is made "
         "(`schedule`: cron line of the dump; the others: calendar events of systemd), for how many days they are "
         "kept, further public keys of age (`recipients`) that dumps and archives are sealed to, and an object store "
         "for a second copy (`s3`).",
-        "{engine: pgbackrest, retention_days: 30, s3: {endpoint: s3.acme.example, bucket: acme-mesh}}",
+        "{retention_days: 30, s3: {endpoint: s3.acme.example, bucket: acme-mesh}}",
         {},
-        "`{schedule: '0 2 * * *', retention_days: 14}`",
+        "`{engine: pgbackrest, schedule: '0 2 * * *', retention_days: 14}` on VMs and Compose hosts, none elsewhere",
         group="Promises",
     ),
     Variable(

@@ -92,8 +92,8 @@ class SecretStore(ABC):
         """Everything in the store; empty when it does not exist yet."""
 
     @abstractmethod
-    def _add(self, values: dict[str, str]) -> None:
-        """Keep new secrets as version 1, all or none."""
+    def _add(self, entries: Entries) -> None:
+        """Keep new secrets with these versions, all or none."""
 
     @abstractmethod
     def why_read_only(self) -> str | None:
@@ -121,14 +121,21 @@ class SecretStore(ABC):
         return bool(self.put_all_if_absent({name: value}))
 
     def put_all_if_absent(self, values: dict[str, str]) -> list[str]:
-        """Keep those secrets that are not there yet, in one write. Returns the names that were added."""
-        missing = self.missing(tuple(values))
+        """Keep those secrets that are not there yet as version 1. Returns the names that were added."""
+        return self.bring_back({name: {1: value} for name, value in values.items()})
+
+    def bring_back(self, entries: Entries) -> list[str]:
+        """Keep those secrets that are not there yet, each with all its versions, in one write.
+
+        Versions keep their numbers: plans and encrypted values refer to them. Returns the names that were added.
+        """
+        missing = self.missing(tuple(entries))
         if not missing:
             return []
         reason = self.why_read_only()
         if reason:
             raise SecretStoreError(f"The secrets {', '.join(missing)} cannot be kept in {self.path}: {reason}.")
-        self._add({name: values[name] for name in missing})
+        self._add({name: dict(sorted(entries[name].items())) for name in missing})
         return missing
 
     def everything(self) -> Entries:

@@ -51,15 +51,13 @@ class FileStore(SecretStore):
             return f"this user may not write to {folder}; run as its owner, or set mesh_state_dir to a folder of yours"
         return None
 
-    def _add(self, values: dict[str, str]) -> None:
+    def _add(self, entries: Entries) -> None:
         try:
             # Recorded as ours, so that removing the mesh removes it too.
             ensure_state_dir(str(self.path.parent))
             with exclusive(self.path.parent):
-                entries = self._entries()
-                for name, value in values.items():
-                    entries.setdefault(name, {1: value})
-                text = json.dumps(entries, indent=1, sort_keys=True) + "\n"
+                there = {name: versions for name, versions in self._entries().items() if versions}
+                text = json.dumps(entries | there, indent=1, sort_keys=True) + "\n"
                 replace_file(self.path, text.encode())
         except OSError as error:
             raise SecretStoreError(f"The secret store {self.path} cannot be written: {error.strerror}.") from None

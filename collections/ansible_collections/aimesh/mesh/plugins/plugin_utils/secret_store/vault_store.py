@@ -131,12 +131,13 @@ class VaultStore(SecretStore):
             )
         return content
 
-    def _add(self, values: dict[str, str]) -> None:
+    def _add(self, entries: Entries) -> None:
         try:
             with exclusive(self.path.parent):
                 raw = self._raw()
                 text = self._text()
-                absent = {name: value for name, value in values.items() if name not in self._parse(text)}
+                there = self._parse(text)
+                absent = {name: versions for name, versions in entries.items() if name not in there}
                 inline = bool(raw.strip()) and not is_encrypted(raw)
                 replace_file(
                     self.path, self._with_inline(text, absent) if inline else self._with_whole(raw, text, absent)
@@ -157,18 +158,24 @@ class VaultStore(SecretStore):
             )
         return result
 
-    def _with_inline(self, text: str, values: dict[str, str]) -> bytes:
-        lines = ""
-        for name, value in values.items():
-            body = self._encrypt(value.encode(), None).decode().rstrip("\n").replace("\n", "\n  ")
-            lines += f"{name}: !vault |\n  {body}\n"
-        return self._appended(text, lines, list(values)).encode()
+    def _with_inline(self, text: str, entries: Entries) -> bytes:
+        def ciphertext(value: str, indent: str) -> str:
+            body = self._encrypt(value.encode(), None).decode().rstrip("\n")
+            return "!vault |\n" + "".join(f"{indent}{line}\n" for line in body.splitlines())
 
-    def _with_whole(self, raw: bytes, text: str, values: dict[str, str]) -> bytes:
-        # JSON's texts are YAML's double-quoted ones.
-        lines = "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
+        lines = ""
+        for name, versions in entries.items():
+            if list(versions) == [1]:
+                lines += f"{name}: {ciphertext(versions[1], '  ')}"
+            else:
+                rows = (f"  {version}: {ciphertext(value, '    ')}" for version, value in versions.items())
+                lines += f"{name}:\n{''.join(rows)}"
+        return self._appended(text, lines, list(entries)).encode()
+
+    def _with_whole(self, raw: bytes, text: str, entries: Entries) -> bytes:
+        lines = "".join(f"{name}: {_plain(versions)}\n" for name, versions in entries.items())
         vault_id = parse_vaulttext_envelope(raw)[3] if is_encrypted(raw) else None
-        return self._encrypt(self._appended(text or HEADER, lines, list(values)).encode(), vault_id)
+        return self._encrypt(self._appended(text or HEADER, lines, list(entries)).encode(), vault_id)
 
     def _encrypt(self, plain: bytes, vault_id: str | None) -> bytes:
         known = [identity for identity, _ in self._secrets]
@@ -176,3 +183,10 @@ class VaultStore(SecretStore):
         identity, secret = match_encrypt_secret(self._secrets, encrypt_vault_id=wanted)
         label = None if identity == constants.DEFAULT_VAULT_IDENTITY else identity
         return bytes(self._vault.encrypt(plain, secret, label))
+
+
+def _plain(versions: dict[int, str]) -> str:
+    """A secret's versions as YAML: JSON's texts are YAML's double-quoted ones."""
+    if list(versions) == [1]:
+        return json.dumps(versions[1])
+    return "{" + ", ".join(f"{version}: {json.dumps(value)}" for version, value in versions.items()) + "}"

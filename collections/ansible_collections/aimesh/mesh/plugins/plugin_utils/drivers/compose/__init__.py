@@ -58,7 +58,7 @@ def render(plan: Plan, host: str) -> HostState:
     images = [name for role in roles for name in IMAGES[role]] + ([MONITORING] if watched else [])
     return HostState(
         supervisor=SUPERVISOR,
-        packages=PACKAGES,
+        packages=(*PACKAGES, *(each for part in parts for each in part.packages)),
         directories=(
             *common_directories(plan),
             *(Directory(f"{folder(plan)}{below}") for below in ("", "/parts", "/slots")),

@@ -121,6 +121,8 @@ def render_backup(plan: Plan, _host: str) -> Part:
         group=POSTGRES_ID,
         mode="0400",
         unit="docker.service",
+        # The daily line stands in a crontab of the host.
+        packages=("cron",),
     )
 
 
