@@ -10,11 +10,12 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv venv-dev venv-app release images deploy verify status destroy lint docs dashboards test test-unit test-app \
-        test-local test-vm test-compose test-needs test-browser screenshots acceptance bench-app clean
+.PHONY: help venv venv-dev venv-kubernetes venv-app release images deploy verify status destroy lint docs dashboards \
+        k8s test test-unit test-app test-local test-vm test-compose test-needs test-browser screenshots acceptance \
+        bench-app clean test-k8s kube-lab kube-lab-down
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  SITE=NAME picks inventories/NAME (default: local); ARGS='…' goes to ansible-playbook."
 
@@ -23,6 +24,9 @@ venv:
 
 venv-dev:
 	@$(PYTHON) tools/bootstrap.py $(VENV) requirements.lock requirements-dev.lock
+
+venv-kubernetes:  ## Install what the platform kubernetes needs besides
+	@$(PYTHON) tools/bootstrap.py $(VENV) requirements.lock requirements-kubernetes.lock
 
 venv-app:
 	@$(PYTHON) tools/bootstrap.py $(APP_VENV) mesh_app/requirements.lock mesh_app/requirements-test.lock
@@ -57,6 +61,9 @@ docs: venv-dev  ## Generate docs/variables.md from the specification of the vari
 dashboards: venv-dev  ## Generate dashboards/*.json from the plan of a small mesh
 	@$(BIN)/python tools/dashboards.py
 
+k8s: venv-dev  ## Render k8s/*.yaml and the chart's values from the plan by example, with Helm
+	@$(BIN)/python tools/kubernetes_manifests.py
+
 test-needs: venv-dev
 	@$(BIN)/python tools/test_needs.py testbed browser age monitoring
 
@@ -85,8 +92,19 @@ test-vm: test-needs release  ## The mesh on VMs (systemd containers): molecule, 
 test-compose: test-needs release  ## The mesh in containers on Compose hosts
 	@$(BIN)/python -m pytest tests/compose
 
-acceptance: test-needs venv-app release  ## Everything, in resumable parts, each leaving a dated result
-	@$(BIN)/python tools/test_needs.py object-store
+test-k8s: test-needs venv-kubernetes release  ## The mesh on a Kubernetes cluster of three nodes; compiles Kubernetes once
+	@$(BIN)/python tools/test_needs.py cluster
+	@$(BIN)/python -m pytest -s tests/k8s
+
+kube-lab: venv  ## A Kubernetes cluster of three nodes on this machine, to play with
+	@$(BIN)/python tools/test_needs.py testbed cluster
+	@$(BIN)/python -m tests.testbed.cluster up lab
+
+kube-lab-down: venv  ## Take that cluster away
+	@$(BIN)/python -m tests.testbed.cluster down lab
+
+acceptance: test-needs venv-kubernetes venv-app release  ## Everything, in resumable parts, each leaving a dated result
+	@$(BIN)/python tools/test_needs.py object-store cluster
 	@$(BIN)/python tools/acceptance.py $(ARGS)
 
 bench-app: venv-app  ## Measure the mesh app on this machine; ARGS='--with-peers --markdown' as docs/benchmarks.md says

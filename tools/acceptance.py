@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
-from suites import BACKUPS, DISASTERS, PYTHON, REAL_DRILLS, ROOT, SUITES, UPDATES, Outcome, Suite, run_suite
+from suites import BACKUPS, DISASTERS, KUBERNETES, PYTHON, REAL_DRILLS, ROOT, SUITES, UPDATES, Outcome, Suite, run_suite
 
 RESULTS = ROOT / "acceptance"
 LOGS = ROOT / "build" / "acceptance"
@@ -76,6 +76,7 @@ PARTS = {
                 (PYTHON, "-m", "pytest", "-s", *(f"tests/vm/{file}" for file in DISASTERS)),
                 real_hosts=True,
             ),
+            KUBERNETES,
             Suite(
                 "fresh-clone",
                 "make deploy in a fresh clone, cold and again, as root and as a plain user",

@@ -91,6 +91,12 @@ SUITES = {
 }
 
 
+KUBERNETES = Suite(
+    "k8s", "a Kubernetes cluster of three nodes", (PYTHON, "-m", "pytest", "-s", "tests/k8s"), real_hosts=True
+)
+"""Too heavy for the merge gate, whose suites need the processors: `make acceptance` and `make test-k8s` run it."""
+
+
 def count_tests(junit: Path) -> tuple[int, int, int]:
     """Passed, failed (errors included) and skipped, from pytest's JUnit file; all 0 when there is none."""
     if not junit.exists():

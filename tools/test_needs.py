@@ -1,6 +1,6 @@
 """Make sure that the machine has what the test suites need; install it when root, else say exactly what is missing.
 
-Arguments name the needs to look at (testbed, browser, age, monitoring, object-store); without any, all.
+Arguments name the needs to look at (testbed, browser, age, monitoring, object-store, cluster); without any, all.
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ def missing_age() -> list[str]:
     return [] if shutil.which("age") else ["age"]
 
 
+def cluster_programs() -> object:
+    """Kubernetes, compiled; what the browser's tests call this with has none of the libraries that a cluster needs."""
+    from tests.testbed.cluster import binaries
+
+    return binaries.ensure(progress=lambda line: print(line, flush=True))
+
+
 NEEDS: dict[str, Callable[[], list[str]]] = {
     "testbed": daemon.missing_packages,
     "browser": missing_browser,
@@ -37,6 +44,7 @@ NEEDS: dict[str, Callable[[], list[str]]] = {
 PROGRAMS: dict[str, Callable[[], object]] = {
     "monitoring": monitoring_tools.ensure,
     "object-store": gateway_program.ensure,
+    "cluster": cluster_programs,
 }
 """Programs that are kept beside the tests and never installed: their packages start daemons, or there are none."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import daemon, vm
+from . import cgroups, daemon, vm
 from .command import TestbedError, docker, run
 from .image import COMPOSE_HOST, IMAGES, Image
 from .paths import CACHE
@@ -103,7 +103,7 @@ class Testbed:
                 docker("unpause", *containers, check=False)
                 docker("rm", "--force", "--volumes", *containers)
                 for container in containers:
-                    _remove_cgroups(container)
+                    cgroups.remove(cgroups.of_container(container))
             networks = docker("network", "ls", "--quiet", "--filter", label).split()
             if networks:
                 docker("network", "rm", *networks)
@@ -120,20 +120,4 @@ def _remove_engine_volume(volume: str) -> None:
     inner = [folder.name for folder in data.glob("containers/*")]
     docker("volume", "rm", volume)
     for container in inner:
-        _remove_cgroups(container)
-
-
-def _remove_cgroups(container: str, root: Path = Path("/sys/fs/cgroup")) -> None:
-    """systemd inside a container leaves empty control groups on the machine."""
-    for top in root.glob(f"*/docker/{container}"):
-        for folder in sorted(top.rglob("*/"), key=lambda path: len(path.parts), reverse=True):
-            _rmdir(folder)
-        _rmdir(top)
-
-
-def _rmdir(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        # Still in use or not empty: the kernel keeps it, and so do we.
-        return
+        cgroups.remove(cgroups.of_container(container))

@@ -85,11 +85,12 @@ class Image(Recipe):
     """One VM image: a Debian suite under the name that the plan gives the operating system, and what else is on it."""
 
     os: str
+    purpose: str = ""
     extra: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
-        return f"{self.suite}-compose" if self.extra else self.suite
+        return f"{self.suite}-{self.purpose}" if self.purpose else self.suite
 
     @property
     def arguments(self) -> list[str]:
@@ -109,7 +110,7 @@ IMAGES = {
     "debian-12": Image(os="debian-12", suite="bookworm"),
 }
 
-COMPOSE_HOST = Image(os="debian-13", suite="trixie", extra=ENGINE_PACKAGES)
+COMPOSE_HOST = Image(os="debian-13", suite="trixie", purpose="compose", extra=ENGINE_PACKAGES)
 """A machine that has Docker Engine with Compose v2 before the first deploy."""
 
 BASES = {image.os: Recipe(suite=image.suite) for image in IMAGES.values()}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .command import TestbedError, docker, run
 from .image import USER, Image, volume_arguments
+from .kernel_limits import why_no_boot
 
 # `--privileged` is refused on machines that miss one capability; these are what systemd and its sandboxes need.
 SYSTEMD_ARGUMENTS = (
@@ -112,7 +113,9 @@ def _await_boot(vm: Vm, seconds: float = 60) -> None:
             failed = vm.run("systemctl --failed --plain --no-legend").strip()
             raise TestbedError(f"VM {vm.name} started with failed units: {failed}.")
         time.sleep(0.25)
-    raise TestbedError(f"VM {vm.name} was not up after {seconds:.0f} s; systemd says {state or 'nothing'}.")
+    raise TestbedError(
+        f"VM {vm.name} was not up after {seconds:.0f} s; systemd says {state or 'nothing'}.{why_no_boot()}"
+    )
 
 
 def _await_ssh(vm: Vm) -> None:

@@ -6,17 +6,19 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from ansible_collections.aimesh.mesh.plugins.module_utils import cluster_backup
+from ansible_collections.aimesh.mesh.plugins.module_utils import cluster_backup, postgres_convergence
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup_program import ProgramError, ask
 from ansible_collections.aimesh.mesh.plugins.module_utils.cluster_backup import (
     backup_of,
     make_ready,
     refuse_lost_database,
 )
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import WAKE_CHECKPOINTER
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, WantedCluster
 
 TIMERS = ["aimesh-backup-full.timer"]
 
@@ -171,3 +173,16 @@ def test_repositories_elsewhere_are_asked_only_where_there_are_no_data(tmp_path:
     refuse_lost_database(wanted(tmp_path, remote=True), "/data", check_mode=True)
     with pytest.raises(PostgresError, match="cannot be told"):
         refuse_lost_database(wanted(tmp_path, remote=True), "/data")
+
+
+@pytest.mark.parametrize(("archives", "asked"), [(True, ["start", WAKE_CHECKPOINTER]), (False, ["start"])])
+def test_a_server_that_archives_has_its_checkpointer_woken_after_a_start(
+    archives: bool, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    client, cluster = SimpleNamespace(run=done.append), cast(WantedCluster, SimpleNamespace())
+    monkeypatch.setattr(postgres_convergence, "manager_of", lambda _cluster: None)
+    monkeypatch.setattr(postgres_convergence, "Client", lambda _cluster: client)
+    work = postgres_convergence.Convergence(cluster, "/state", False, wanted(tmp_path, archives=archives))
+    work._begin(lambda: done.append("start"))
+    assert done == asked

@@ -187,7 +187,7 @@ def test_a_restore_that_fails_puts_the_old_data_back(
     restore = restoring(host, cluster, world)
     with pytest.raises((BackupError, PostgresError)):
         restore.run(restore.look(confirmed=True))
-    assert world.asked[-1] == "start old"
+    assert world.asked[-2:] == ["start old", "checkpoint"]
     assert not Path(f"{world.data}.before-r1").exists()
 
 

@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.aimesh.mesh.plugins.doc_fragments.slice import ModuleDocFragment
+from ansible_collections.aimesh.mesh.plugins.doc_fragments import cluster
+from ansible_collections.aimesh.mesh.plugins.doc_fragments import slice as slice_fragment
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import SliceAction
 from module_runner import COLLECTIONS
 
 PLUGINS = COLLECTIONS / "ansible_collections/aimesh/mesh/plugins"
 PACKAGE = "ansible_collections.aimesh.mesh.plugins"
 MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
-SHARED: dict[str, Any] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
+SHARED: dict[str, Any] = {
+    f"aimesh.mesh.{name}": yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
+    for name, fragment in (("slice", slice_fragment), ("cluster", cluster))
+}
 FIELDS = (("type", "str"), ("default", None), ("choices", None), ("elements", None))
 
 
@@ -25,7 +29,8 @@ class SpecificationSeenError(Exception):
 
 def documented(name: str) -> dict[str, Any]:
     text = yaml.safe_load(importlib.import_module(f"{PACKAGE}.modules.{name}").DOCUMENTATION)
-    shared = SHARED if "aimesh.mesh.slice" in text.get("extends_documentation_fragment", ()) else {}
+    named = text.get("extends_documentation_fragment", ())
+    shared = {key: value for name, options in SHARED.items() if name in named for key, value in options.items()}
     return {**shared, **(text.get("options") or {})}
 
 

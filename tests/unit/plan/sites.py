@@ -93,6 +93,19 @@ mesh:
     mesh_version: "1.0.0"
     mesh_auth: off
 """
+KUBERNETES = """\
+mesh:
+  hosts:
+    localhost:
+      ansible_connection: local
+  vars:
+    mesh_name: acme
+    mesh_size: small
+    mesh_platform: kubernetes
+    mesh_version: "1.0.0"
+    mesh_domain: mesh.acme.example
+    mesh_kubernetes_ingress: {class: nginx, tls_secret: mesh-tls}
+"""
 TWO_HOSTS = """\
 mesh:
   children:

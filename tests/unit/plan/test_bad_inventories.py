@@ -11,11 +11,21 @@ import yaml
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError
 
-from tests.unit.plan.sites import BASELINE, COMPOSE, LOCAL, TWO_HOSTS, inputs_for, read_site, with_lines, without_line
+from tests.unit.plan.sites import (
+    BASELINE,
+    COMPOSE,
+    KUBERNETES,
+    LOCAL,
+    TWO_HOSTS,
+    inputs_for,
+    read_site,
+    with_lines,
+    without_line,
+)
 
 DATA = Path(__file__).parent / "bad_inventories.yml"
 CASES: list[dict[str, Any]] = yaml.safe_load(DATA.read_text(encoding="utf-8"))
-SITES = {"small": BASELINE, "local": LOCAL, "two_hosts": TWO_HOSTS, "compose": COMPOSE}
+SITES = {"small": BASELINE, "local": LOCAL, "two_hosts": TWO_HOSTS, "compose": COMPOSE, "kubernetes": KUBERNETES}
 
 
 def files_of(case: dict[str, Any]) -> dict[str, str]:

@@ -14,7 +14,18 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import SizeP
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import canonical_bytes, digest_of, endpoint_url
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import SERVICES, SIZES
 
-from tests.unit.plan.sites import BASELINE, COMPOSE, LOCAL, TWO_HOSTS, errors_of, plan_of, read_site, states, with_lines
+from tests.unit.plan.sites import (
+    BASELINE,
+    COMPOSE,
+    KUBERNETES,
+    LOCAL,
+    TWO_HOSTS,
+    errors_of,
+    plan_of,
+    read_site,
+    states,
+    with_lines,
+)
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ROOT = Path(__file__).parents[3]
@@ -25,10 +36,15 @@ def fixture(name: str) -> dict[str, Any]:
     return document
 
 
-EXAMPLES = [("small", BASELINE), ("local", with_lines(LOCAL, "mesh_preflight: warn")), ("compose", COMPOSE)]
+EXAMPLES = [
+    ("small", BASELINE),
+    ("local", with_lines(LOCAL, "mesh_preflight: warn")),
+    ("compose", COMPOSE),
+    ("kubernetes", KUBERNETES),
+]
 
 
-@pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=["small", "local", "compose"])
+@pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=["small", "local", "compose", "kubernetes"])
 def test_the_plan_is_the_plan_by_example(name: str, text: str, tmp_path: Path) -> None:
     wanted = fixture(name)
     plan = plan_of(
@@ -74,6 +90,13 @@ def test_the_digest_follows_the_mesh_and_not_the_run(tmp_path: Path) -> None:
         assert plan_of(tmp_path, with_lines(BASELINE, lines))["digest"] == plain["digest"], lines
     for lines in ("mesh_redis: {maxmemory_mb: 640}", 'mesh_target_version: "1.10.0"', "mesh_scale: {ui: 2}"):
         assert plan_of(tmp_path, with_lines(BASELINE, lines))["digest"] != plain["digest"], lines
+
+
+def test_the_digest_does_not_follow_the_machine_that_calls_the_cluster(tmp_path: Path) -> None:
+    plain = plan_of(tmp_path, KUBERNETES)["digest"]
+    for line in ("kubeconfig: /tmp/config", "context: other", "timeout_s: 900"):
+        assert plan_of(tmp_path, with_lines(KUBERNETES, f"mesh_kubernetes_{line}"))["digest"] == plain, line
+    assert plan_of(tmp_path, with_lines(KUBERNETES, "mesh_kubernetes_namespace: other"))["digest"] != plain
 
 
 def test_canonical_json_is_sorted_tight_and_utf8() -> None:

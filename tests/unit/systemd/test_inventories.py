@@ -45,7 +45,7 @@ def test_prod_shows_the_default_that_the_plan_uses(variable: Any) -> None:
 
 
 def test_only_documentation_addresses_are_in_the_inventories_to_copy_from() -> None:
-    for name in ("small", "prod", "compose"):
+    for name in ("small", "prod", "compose", "kubernetes"):
         for file in (REPOSITORY / "inventories" / name).rglob("*.yml"):
             for address in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", file.read_text()):
                 known = address.startswith("192.0.2.") or address in ("127.0.0.1", "172.29.64.0")

@@ -6,6 +6,8 @@ from pathlib import Path
 import suites
 from suites import Outcome, Suite
 
+import acceptance
+
 
 def outcome(suite: Suite, **values: int) -> Outcome:
     counts = {"exit_code": 0, "passed": 1, "failed": 0, "skipped": 0} | values
@@ -45,3 +47,9 @@ def test_counts_come_from_the_run_itself(tmp_path):
     command = (sys.executable, "-m", "pytest", "-c", "/dev/null", "-p", "no:cacheprovider", str(test))
     found = suites.run_suite(Suite("sample", "", command), tmp_path / "out")
     assert (found.passed, found.failed, found.skipped, found.exit_code) == (1, 1, 1, 1)
+
+
+def test_the_cluster_is_an_acceptance_part_and_not_in_the_merge_gate():
+    assert acceptance.PARTS["k8s"] is suites.KUBERNETES
+    assert suites.KUBERNETES.real_hosts
+    assert "k8s" not in suites.SUITES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from control_kit import Control
 from controls_backup import CONTROLS as OF_BACKUPS
+from controls_cluster import CONTROLS as OF_CLUSTERS
 from controls_container import CONTROLS as OF_CONTAINERS
 from controls_host import CONTROLS as OF_HOSTS
 from controls_monitoring import CONTROLS as OF_MONITORING
@@ -14,6 +15,7 @@ from controls_store import CONTROLS as OF_STORES
 CONTROLS: list[Control] = [
     *OF_SERVICES,
     *OF_HOSTS,
+    *OF_CLUSTERS,
     *OF_CONTAINERS,
     *OF_STORES,
     *OF_ROLLOUTS,

@@ -158,7 +158,8 @@ class HealthyMesh:
         return next(str(part["service"]) for part in parts if part["port"] == port)
 
     def _http(self, _: str, question: dict[str, Any]) -> dict[str, Any]:
-        service = self._service_of(urlsplit(question["url"]).port or 0)
+        named = [each["service"] for each in self.plan["endpoints"] if question["url"].startswith(f"{each['url']}/")]
+        service = named[0] if named else self._service_of(urlsplit(question["url"]).port or 0)
         body: dict[str, Any] = {"status": "ok", "service": service, "version": self.plan["release"]["id"]}
         if not question["url"].endswith("/live"):
             body["schema"] = {"have": 4, "want": 4, "compatible_from": 1}
@@ -247,6 +248,33 @@ class HealthyMesh:
                 },
             }  # fmt: skip
         return rows
+
+    def _pods(self, host: str, _: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Of a mesh in a cluster: a pod for each instance, and for each store."""
+        names = {each["id"]: each["service"] for each in self.plan["instances"]}
+        names |= {unit: unit for unit in self.mesh.units_on(host)}
+        return {name: self._pod(host, name, subject) for name, subject in names.items()}
+
+    def _pod(self, host: str, name: str, subject: str) -> dict[str, Any]:
+        planned = self.mesh.container_vars(Target(host, subject))
+        memory = planned["memory_mb"] * MIB
+        process = {"pid": 1, "uid": 10001, "capabilities": "0", "no_new_privileges": True, "seccomp": True}
+        return {
+            "pod": f"{name}-x", "container": subject, "uid": "u", "running": True, "state": "running", "ready": True,
+            "phase": "Running", "started": "2026-01-01T00:00:00Z", "restarts": 0, "ended": "",
+            "restart_policy": "Always", "image": planned["image"], "privileged": False,
+            "image_id": self.mesh.image_ids(host)[planned["image"]],
+            "capabilities_added": [], "capabilities_dropped": ["ALL"], "security_options": [], "devices": [],
+            "host_namespaces": [], "read_only": True, "mounts": [], "networks": {}, "published": [], "memory": memory,
+            "memory_and_swap": memory, "cpus": float(planned["cpus"] or 0), "pids": 0, "health": "healthy",
+            "health_test": ["liveness", "readiness"],
+            "live": {"processes": [process], "root_writable": False, "memory": memory, "pids": None},
+        }  # fmt: skip
+
+    def _enforcement(self, _: str, question: dict[str, Any]) -> dict[str, str]:
+        flows = self.plan["kubernetes"]["flows"]
+        allowed = {f"{flow['to']}:{flow['port']}" for flow in flows if flow["from"] == question["component"]}
+        return {each: "open" if each in allowed else "closed" for each in question["targets"]}
 
     def _listeners(self, host: str, _: dict[str, Any]) -> list[dict[str, Any]]:
         owners = {(each["bind"], each["port"]): each["unit"] for each in self.plan["instances"] if each["host"] == host}

@@ -11,7 +11,7 @@ from controls_monitoring import fires
 from healthy import WRITTEN, judge, plan_of
 from vocabulary.check import CATALOGUE
 
-PLANS = ("small", "local", "compose", "two_hosts")
+PLANS = ("small", "local", "compose", "two_hosts", "kubernetes")
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -170,10 +170,12 @@ def test_a_mesh_of_two_hosts_is_asked_where_things_are() -> None:
         ("ErrorBudgetBurnFast", 299, "pass"),
         ("ErrorBudgetBurnFast", 301, "fail"),
         ("ErrorBudgetBurnMedium", 1799, "pass"),
+        ("HighErrorRate", 299, "pass"),
+        ("HighErrorRate", 301, "fail"),
         ("ServiceDown", 1, "fail"),
     ],
 )
-def test_the_outage_before_a_restore_excuses_an_error_budget_for_its_short_window(
+def test_the_outage_before_a_restore_excuses_its_errors_for_as_long_as_an_alert_looks_back(
     name: str, ago_s: float, status: str
 ) -> None:
     def change(question: dict[str, Any], value: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from vocabulary.check import Target, check
-from vocabulary.host import ANY_ADDRESSES
 from vocabulary.mesh import Mesh
 from vocabulary.outcome import MismatchError, require, require_none
 from vocabulary.targets import each_endpoint, each_instance
@@ -13,10 +12,8 @@ from vocabulary.targets import each_endpoint, each_instance
 
 @check("health.{subject}.instance", "Instance of {subject} is healthy", targets=each_instance)
 def test_instance_is_healthy(mesh: Mesh, target: Target) -> None:
-    bind = target.data["bind"]
-    address = "127.0.0.1" if bind in ANY_ADDRESSES else bind
     answer = mesh.host(target.host).http(
-        **mesh.request("GET", f"http://{address}:{target.data['port']}/health", anonymous=True),
+        **mesh.request("GET", f"{mesh.instance_url(target.data)}/health", anonymous=True),
         expected="200 from /health",
     )
     judge_health(mesh, target, answer)
@@ -29,8 +26,7 @@ def test_instance_is_healthy(mesh: Mesh, target: Target) -> None:
     hint="edge",
 )
 def test_endpoint_is_healthy(mesh: Mesh, target: Target) -> None:
-    edge = target.data["exposure"] == "edge"
-    vantage = mesh.controller if edge else mesh.host(target.host)
+    vantage = mesh.callers_of(target.data)
     # A port that does not answer on a host that cannot be reached at all says nothing of the service.
     mesh.answers.require_reachable(target.host)
     answer = vantage.http(
@@ -41,9 +37,7 @@ def test_endpoint_is_healthy(mesh: Mesh, target: Target) -> None:
 
 @check("health.{subject}.alive", "Instance of {subject} tells liveness apart from readiness", targets=each_instance)
 def test_liveness_touches_no_dependency(mesh: Mesh, target: Target) -> None:
-    bind = target.data["bind"]
-    address = "127.0.0.1" if bind in ANY_ADDRESSES else bind
-    url = f"http://{address}:{target.data['port']}/health/live"
+    url = f"{mesh.instance_url(target.data)}/health/live"
     answer = mesh.host(target.host).http(**mesh.request("GET", url, anonymous=True), expected="200 from /health/live")
     require("status of /health/live", answer["status"], 200)
 

@@ -8,7 +8,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets imp
 from vocabulary.check import Target, check
 from vocabulary.host import ANY_ADDRESSES
 from vocabulary.mesh import Mesh
-from vocabulary.outcome import require_none
+from vocabulary.outcome import NotApplicableError, require_none
 from vocabulary.targets import each_host
 
 LOOPBACK = "127.0.0.1"
@@ -109,3 +109,47 @@ def is_ours(mesh: Mesh, row: dict[str, Any], pids: set[int], ports: set[int]) ->
     """A listener of the mesh: in a unit of ours, below a main process of ours, or on a planned port."""
     named = str(row["unit"] or "").startswith(("aimesh-", "postgresql@")) and mesh.platform.supervisor == "systemd"
     return bool(named or pids & set(row["lineage"]) or row["port"] in ports)
+
+
+def each_source(mesh: Mesh) -> list[Target]:
+    """Every service whose pods can be asked what they reach; the mesh as a whole where there are no pods."""
+    if not mesh.in_cluster:
+        return [Target(mesh.state_host, "mesh")]
+    return [Target(mesh.state_host, service, service) for service in mesh.plan["services"]]
+
+
+@check(
+    "network.policies.enforced",
+    "Pods reach what the plan lets them reach, and nothing else",
+    targets=each_source,
+    capability="network_policies",
+    hint="network",
+)
+def test_network_policies_are_enforced(mesh: Mesh, target: Target) -> None:
+    allowed, forbidden = flows_of(mesh.plan, target.subject)
+    seen = mesh.host(target.host).reach(target.subject, sorted(allowed | forbidden))
+    cut = sorted(each for each in allowed if seen.get(each) != "open")
+    require_none([f"{target.subject} does not reach {each}" for each in cut], "every planned flow is open")
+    open_ones = sorted(each for each in forbidden if seen.get(each) == "open")
+    told = f"not enforced: {target.subject} reaches {', '.join(open_ones)}"
+    if not forbidden:
+        raise NotApplicableError(f"the plan lets {target.subject} reach every service and store")
+    if mesh.accepts_open_network:
+        # Who says so and has a network that does enforce them would never hear of it when it stops.
+        require_none([] if open_ones else ["the network enforces them"], "mesh_kubernetes_policies: enforced")
+        raise NotApplicableError(f"{told}; mesh_kubernetes_policies is unenforced")
+    require_none([told] if open_ones else [], "what the plan does not name cannot be reached")
+
+
+def flows_of(plan: dict[str, Any], source: str) -> tuple[set[str], set[str]]:
+    """`host:port` of the mesh that a service may reach by the plan, and those that it may not."""
+    section = plan["kubernetes"]
+    every = {(flow["to"], flow["port"]) for flow in section["flows"]} - {(source, plan["services"][source]["port"])}
+    inside = {each for each in every if each[0] in plan["services"] or each[0] in ("postgresql", "redis")}
+    allowed = {(flow["to"], flow["port"]) for flow in section["flows"] if flow["from"] == source} & inside
+    names = {name: plan[name]["address"] for name in ("postgresql", "redis")}
+
+    def told(pairs: set[tuple[str, int]]) -> set[str]:
+        return {f"{names.get(name, name)}:{port}" for name, port in pairs}
+
+    return told(allowed), told(inside - allowed)

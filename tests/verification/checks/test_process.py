@@ -17,13 +17,14 @@ RECENT_S = 300
     "process.{subject}.supervised", "{subject} runs under its supervisor", targets=each_unit, capability="supervisor"
 )
 def test_process_is_supervised(mesh: Mesh, target: Target) -> None:
-    service = mesh.host(target.host).service(target.unit)
+    name = mesh.container_name(target)
+    service = mesh.host(target.host).service(name)
     if not service.is_running:
-        raise MismatchError(expected=f"{target.unit} running", actual=f"{target.unit} is {service.state}")
+        raise MismatchError(expected=f"{name} running", actual=f"{name} is {service.state}")
     if not service.is_enabled:
-        raise MismatchError(
-            expected=f"{target.unit} enabled at boot", actual=f"{target.unit} would not start after a reboot"
-        )
+        raise MismatchError(expected=f"{name} enabled at boot", actual=f"{name} would not start after a reboot")
+    if "processes" not in mesh.platform.capabilities:
+        return
     process = mesh.host(target.host).processes().get(str(service.pid))
     if process is None:
         raise MismatchError(expected=f"main process {service.pid} of {target.unit}", actual="no such process")
@@ -40,13 +41,16 @@ def test_process_is_supervised(mesh: Mesh, target: Target) -> None:
 )
 def test_process_does_not_restart(mesh: Mesh, target: Target) -> None:
     host = mesh.host(target.host)
-    first = host.service(target.unit, sample=1)
-    later = host.service(target.unit, sample=2)
-    if not first.pid:
-        raise MismatchError(expected="a main process", actual=f"{target.unit} is {first.state}")
+    name = mesh.container_name(target)
+    first = host.service(name, sample=1)
+    later = host.service(name, sample=2)
+    if not first.is_running or ("processes" in mesh.platform.capabilities and not first.pid):
+        raise MismatchError(expected="a main process", actual=f"{name} is {first.state}")
     require("main process", later.pid, first.pid)
     require("start of the main process", later.started, first.started)
     require("restarts", later.restarts, first.restarts)
+    if "processes" not in mesh.platform.capabilities:
+        return
     process = host.processes().get(str(first.pid))
     if later.restarts and process is not None and process["age"] < RECENT_S:
         raise MismatchError(
@@ -59,7 +63,7 @@ def test_process_does_not_restart(mesh: Mesh, target: Target) -> None:
     "process.{subject}.owns_port",
     "The supervised process of {subject} is the one that answers",
     targets=each_program,
-    capability="supervisor",
+    capability="processes",
 )
 def test_listener_belongs_to_the_unit(mesh: Mesh, target: Target) -> None:
     host = mesh.host(target.host)
@@ -77,7 +81,7 @@ def test_listener_belongs_to_the_unit(mesh: Mesh, target: Target) -> None:
     )
 
 
-@check("process.{subject}.current", "{subject} runs what is on the disk", targets=each_program, capability="supervisor")
+@check("process.{subject}.current", "{subject} runs what is on the disk", targets=each_program, capability="processes")
 def test_process_loaded_the_present_files(mesh: Mesh, target: Target) -> None:
     host = mesh.host(target.host)
     service = host.service(target.unit)
@@ -123,7 +127,7 @@ def test_loaded_fingerprint_is_recorded(mesh: Mesh, target: Target) -> None:
     "process.{subject}.unprivileged",
     "{subject} runs without the rights of root",
     targets=each_program,
-    capability="supervisor",
+    capability="processes",
 )
 def test_service_is_not_root(mesh: Mesh, target: Target) -> None:
     if not mesh.plan["hosts"][target.host].get("service", {"create": True})["create"]:

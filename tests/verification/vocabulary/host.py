@@ -10,11 +10,13 @@ import testinfra.backend.base
 import testinfra.host
 
 from vocabulary.outcome import MismatchError, NotCheckedError
-from vocabulary.service import ContainerService, Service, SupervisordService, SystemdService
+from vocabulary.service import ContainerService, PodService, Service, SupervisordService, SystemdService
 
 if TYPE_CHECKING:
     from vocabulary.mesh import Mesh
 
+LOOK_INSIDE = 10
+"""Probes' times that looking into every pod of a mesh may take."""
 ANY_ADDRESSES = ("0.0.0.0", "::")
 
 
@@ -142,6 +144,8 @@ class ObservedHost(testinfra.host.Host):
             units = [f"{unit}.service" for unit in self.mesh.units_on(self.name)]
             seen = self.observed.ask({"kind": "units", "units": units, "sample": sample})
             return SystemdService(name, seen.get(f"{name}.service"))
+        if supervisor == "kubernetes":
+            return PodService(name, self.containers(sample).get(name))
         if supervisor == "compose":
             return ContainerService(name, self.containers(sample).get(name))
         question = {"kind": "supervisor", "socket": self.mesh.supervisor_socket(), "sample": sample}
@@ -149,9 +153,29 @@ class ObservedHost(testinfra.host.Host):
         return SupervisordService(name, seen.get(name))
 
     def containers(self, sample: int = 1) -> dict[str, dict[str, Any]]:
-        """Every container of the mesh's project by name, as the Docker Engine and the kernel see it."""
+        """Every container of the mesh by name, as what runs them and the kernel see it.
+
+        In a cluster a name is that of an instance, or of a store.
+        """
+        if self.mesh.in_cluster:
+            # A look inside is a command in each pod; the second sample is about restarts alone.
+            question = {"kind": "pods", "components": self.mesh.components(), "sample": sample, "inside": sample == 1}
+            question |= {"timeout": LOOK_INSIDE * self.mesh.probe_timeout}
+            pods: dict[str, dict[str, Any]] = self.observed.demand(question, "an API server that tells of pods")
+            return pods
         question = {"kind": "containers", "project": self.mesh.project_on(self.name), "sample": sample}
         seen: dict[str, dict[str, Any]] = self.observed.demand(question, "a running Docker Engine")
+        return seen
+
+    def reach(self, component: str, addresses: list[str]) -> dict[str, str]:
+        """From a pod of a component, `host:port` → `open`, `closed` or `unknown` (a name without an address)."""
+        where = self.mesh.components()[component]
+        question = {"kind": "enforcement", "component": component, "targets": addresses}
+        timeout = len(addresses) * self.mesh.probe_timeout
+        seen: dict[str, str] = self.observed.demand(
+            question | {"container": where["container"], "python": where["python"], "timeout": timeout},
+            f"a pod of {component} that can be asked",
+        )
         return seen
 
     def socket(self, url: str) -> ObservedSocket:

@@ -6,14 +6,16 @@ import importlib
 import posixpath
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import HostState, Unit
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube import expected
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan import query
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.platforms import PLATFORMS, Platform
 
 from vocabulary.answers import CONTROLLER, Answers
 from vocabulary.check import Target
-from vocabulary.host import ObservedHost
+from vocabulary.host import ANY_ADDRESSES, ObservedHost
 from vocabulary.outcome import NotCheckedError
 
 Plan = dict[str, Any]
@@ -81,6 +83,9 @@ class Mesh:
 
     def state_of(self, host: str) -> HostState:
         """The whole desired state of a host, from the driver. Raises NotCheckedError when the two do not fit."""
+        if self.in_cluster:
+            stores = tuple(Unit(name) for name in expected.bundled_stores(self.plan))
+            return HostState(supervisor=self.platform.supervisor, units=stores)
         if host not in self._states:
             try:
                 driver = importlib.import_module(f"{DRIVERS}.{self.plan['mesh']['platform']}")
@@ -122,6 +127,8 @@ class Mesh:
 
     def container_vars(self, target: Target) -> dict[str, Any]:
         """What the driver puts into the Compose file of a container. Raises NotCheckedError where it has none."""
+        if self.in_cluster:
+            return expected.container(self.plan, target.subject)
         path = next((unit.container.files[-1] for unit in self.units(target.host)
                      if unit.name == target.unit and unit.container), None)  # fmt: skip
         for file in self.state_of(target.host).files:
@@ -129,7 +136,53 @@ class Mesh:
                 return file.vars
         raise NotCheckedError(f"not checked: the driver renders no container {target.unit}")
 
+    @property
+    def in_cluster(self) -> bool:
+        """Whether an API server tells of the mesh, and hosts have nothing of it."""
+        return self.platform.supervisor == "kubernetes"
+
+    def instance_url(self, instance: dict[str, Any]) -> str:
+        """Where an instance answers by itself, without what deals calls out to several of them."""
+        if self.in_cluster:
+            # A name of the harness for the pod that stands for the instance.
+            return f"http://{instance['slot']}.{instance['service']}.pod:{instance['port']}"
+        address = "127.0.0.1" if instance["bind"] in ANY_ADDRESSES else instance["bind"]
+        return f"http://{address}:{instance['port']}"
+
+    def callers_of(self, endpoint: dict[str, Any]) -> ObservedHost:
+        """Who calls an endpoint: what the edge offers is called from outside."""
+        inside = self.in_cluster and urlsplit(endpoint["url"]).hostname in expected.inside_names(
+            self.plan, endpoint["service"]
+        )
+        return self.controller if endpoint["exposure"] == "edge" and not inside else self.host(endpoint["host"])
+
+    @property
+    def accepts_open_network(self) -> bool:
+        """Whether the operator has said that the cluster does not enforce NetworkPolicies."""
+        return self.wanted["verify"].get("policies") == "unenforced"
+
+    def components(self) -> dict[str, dict[str, Any]]:
+        """What runs in the cluster by the plan: container, its Python where it has one, and how its pods are named."""
+        return expected.components(self.plan)
+
+    def container_name(self, target: Target) -> str:
+        """By what a container is known: its unit, or in a cluster the instance that its pod stands for."""
+        return target.instance if self.in_cluster and target.data else target.unit
+
+    def networks_on(self, target: Target) -> list[str]:
+        """Names of the container networks that a container is in by the plan."""
+        planned = self.container_vars(target)["networks"]
+        return sorted(f"{self.project_on(target.host)}-{name}" for name in planned)
+
+    def image_ids(self, host: str) -> dict[str, str]:
+        """Reference → id of the images that the plan puts on a host; an empty id is known by its reference alone."""
+        if self.in_cluster:
+            return {each["reference"]: each["id"] for each in self.plan["release"]["images"].values()}
+        return {image.reference: image.id for image in self.state_of(host).images}
+
     def postgresql_access(self, host: str) -> dict[str, Any]:
+        if self.in_cluster:
+            return expected.postgresql_access(self.plan)
         cluster = self.state_of(host).postgresql
         if cluster is None:
             raise NotCheckedError(f"not checked: the plan puts no PostgreSQL on {host}")

@@ -75,7 +75,14 @@ class Run:
     def hint(self, check: Check, target: Target) -> str:
         """Where an operator looks next, in words of the platform."""
         paths = self.mesh.plan["mesh"]["paths"]
-        words = {"host": target.host, "unit": target.unit or f"aimesh-{target.subject}@*", "subject": target.subject}
+        cluster = self.mesh.plan.get("kubernetes") or {"namespace": ""}
+        words = {
+            "mesh": self.mesh.plan["mesh"]["name"],
+            "namespace": cluster["namespace"],
+            "host": target.host,
+            "unit": target.unit or f"aimesh-{target.subject}@*",
+            "subject": target.subject,
+        }
         return self.mesh.platform.hints.get(check.hint, "").format(**words, **paths)
 
     def close(self) -> None:

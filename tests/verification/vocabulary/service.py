@@ -91,6 +91,30 @@ class SupervisordService(Service):
         return f"{self._seen['state']} {self._seen['spawn_error']}".strip()
 
 
+class PodService(Service):
+    """A container of a pod; the kubelet is its supervisor, the API server tells of it."""
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self._seen.get("running"))
+
+    def _words(self) -> str:
+        words = f"{self._seen['phase']}, {'ready' if self._seen['ready'] else 'not ready'}"
+        return f"{words}, {self._seen['ended']}" if self._seen["ended"] else words
+
+    @property
+    def is_enabled(self) -> bool:
+        return self._seen.get("restart_policy") == "Always"
+
+    @property
+    def started(self) -> str:
+        return f"{self._seen.get('uid')} {self._seen.get('started')}"
+
+    @property
+    def restarts(self) -> int | None:
+        return int(self._seen.get("restarts") or 0)
+
+
 class ContainerService(Service):
     @property
     def is_running(self) -> bool:

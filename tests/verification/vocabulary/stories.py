@@ -46,7 +46,7 @@ def allowed_story(mesh: Mesh, target: Target) -> Steps:
 
 def policy_story(mesh: Mesh, target: Target) -> Steps:
     """A forbidden prompt to one instance, whose own counter is read before and after."""
-    base = instance_url(target)
+    base = mesh.instance_url(target.data)
     metric = {"metric": "ai_mesh_verify_violations_total"}
     decision = f"{base}/api/v1/decisions/${{evaluate.json.decision_id}}"
     return mesh.host(target.host).scenario(
@@ -82,11 +82,6 @@ def evaluation(mesh: Mesh, name: str, url: str, prompt: str) -> dict[str, Any]:
 
 def agent_name(mesh: Mesh, target: Target) -> str:
     return f"verify-{mesh.run_id}-{target.host}".lower()
-
-
-def instance_url(target: Target) -> str:
-    bind = "127.0.0.1" if target.data["bind"] == "0.0.0.0" else target.data["bind"]
-    return f"http://{bind}:{target.data['port']}"
 
 
 def succeeded(steps: Steps, name: str, status: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.backup_probe import ESCROW_DIGEST
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.escrow import escrow_digest
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import cluster_arguments
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import PlanError, load_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import (
     MissingSecretError,
@@ -41,6 +42,7 @@ class ActionModule(ActionBase):
                 "questions": questions,
                 "secrets": self._secrets(plan, questions, variables),
                 "timeout": float(plan["verify"]["probe_timeout_s"]),
+                **cluster_arguments(plan),
             }
         except PlanError as error:
             return result | {"failed": True, "msg": str(error)}

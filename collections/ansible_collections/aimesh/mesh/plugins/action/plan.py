@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import plan_path
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import in_cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.build import build_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.gather import (
     Gathered,
@@ -26,7 +27,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.run_plan import NAME, write_plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import has_slots
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.target import rollback_target
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.earlier_plan import gone_back_to
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.target import rollback_entry
 
 
 class ActionModule(ActionBase):
@@ -47,9 +49,11 @@ class ActionModule(ActionBase):
             gathered = gather(
                 task_vars or {}, self._loader, for_removal=bool(self._task.args.get("for_removal", False))
             )
-            release = self._release(task_vars or {})
+            entry = self._entry(task_vars or {})
             inputs = gathered.inputs(self._applied(gathered))
-            plan = build_plan(replace(inputs, release=release) if release else inputs)
+            plan = build_plan(replace(inputs, release=dict(entry["document"])) if entry else inputs)
+            if entry and in_cluster(plan):
+                plan = gone_back_to(plan, self._task.args["rollback"].get("kept") or {}, str(entry["digest"]))
             path = self._write(plan, gathered)
         except PlanError as error:
             name = inventory_name((task_vars or {}).get("inventory_dir"), Path.cwd())
@@ -63,13 +67,14 @@ class ActionModule(ActionBase):
             "state_path": plan["mesh"]["state_home"]["path"],
             "release": plan["release"]["id"],
             "slots": has_slots(plan),
+            "method": plan["kubernetes"]["method"] if in_cluster(plan) else "",
             "hosts": list(plan["hosts"]),
             "urls": public_urls(plan),
             # Without a wish the drill of alerts says what may be wished for.
             "drill": plan["wishes"]["drill"] or "alerts",
         }
 
-    def _release(self, task_vars: dict[str, Any]) -> dict[str, Any] | None:
+    def _entry(self, task_vars: dict[str, Any]) -> Mapping[str, Any] | None:
         """Where a rollback goes, out of what the state home said; None for every other run."""
         state = self._task.args.get("rollback")
         if not state:
@@ -77,7 +82,8 @@ class ActionModule(ActionBase):
         if not isinstance(state, Mapping) or "history" not in state:
             raise PlanError("The option rollback is not the result of aimesh.mesh.state with verb read.")
         wanted = self._templar.template(task_vars.get("mesh_target_version") or "")
-        return rollback_target(state["history"], state.get("rollout"), str(wanted) or None)
+        by = "digest" if state.get("kept") else "release"
+        return rollback_entry(state["history"], state.get("rollout"), str(wanted) or None, by=by)
 
     def _applied(self, gathered: Gathered) -> Plan | None:
         """The applied plan that the task gives, or the one of a local mesh, which this machine can read itself."""

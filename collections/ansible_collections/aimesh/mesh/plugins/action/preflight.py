@@ -6,6 +6,8 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.cluster_action import preflight_arguments
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import in_cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import parts_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
@@ -50,7 +52,7 @@ class ActionModule(SliceAction):
     options: ClassVar[frozenset[str]] = frozenset({"verdict", "results"})
 
     def module_args(self, part: Slice) -> dict[str, Any] | None:
-        if self._is_verdict():
+        if self._is_verdict() or in_cluster(part.plan):
             return {}
         state, plan, host = part.state, part.plan, part.host
         units = [unit.name for unit in state.units]
@@ -68,10 +70,13 @@ class ActionModule(SliceAction):
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         if not self._is_verdict():
-            return super().perform(part, args)
+            return self._of_cluster(part) if in_cluster(part.plan) else super().perform(part, args)
         verdict = judge(part.plan, self._answers(part))
         shown = {"changed": False, "shortfalls": [asdict(shortfall) for shortfall in verdict.shortfalls]}
         return shown | _said(part.plan, verdict)
+
+    def _of_cluster(self, part: Slice) -> dict[str, Any]:
+        return self.call(preflight_arguments(part), "aimesh.mesh.k8s_preflight")
 
     def _is_verdict(self) -> bool:
         try:

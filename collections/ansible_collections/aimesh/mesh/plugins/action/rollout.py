@@ -7,11 +7,21 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.chart import writer_of
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.cluster_action import where_arguments
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import in_cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, has_role
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.batches import batches, step_table
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.calls import host_options, slot_options, units_on
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.differences import refusals
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.driver import has_slots
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.in_cluster import (
+    NOTHING,
+    executed,
+    method_objections,
+    restart_objections,
+    rollout_batches,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.observation import Observed
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.planner import plan_groups
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.timings import timing_table
@@ -69,6 +79,8 @@ class ActionModule(SliceAction):
 
     def _plan(self, part: Slice) -> dict[str, Any]:
         """The steps and their batches; refuses what needs an outage, before any change."""
+        if in_cluster(part.plan):
+            return self._plan_in_cluster(part)
         if not has_slots(part.plan):
             return {
                 "changed": False,
@@ -100,17 +112,9 @@ class ActionModule(SliceAction):
         )
         edges = tuple(host for host in part.plan["hosts"] if has_role(part.plan, host, "edge"))
         groups = plan_groups(wanted, Observed(hosts, edges))
-        header = {
-            "id": run_identity().run_id,
-            "verb": operation,
-            "operator": self._variable("awx_user_name") or run_identity().operator,
-            "from": running,
-            "to": part.plan["release"]["id"],
-            "digest": part.plan["digest"],
-        }
         return {
             "changed": False,
-            "header": header,
+            "header": self._header(part.plan, operation, running),
             "batches": batches(groups),
             "table": step_table(groups),
             "steps": sum(len(group.steps) for group in groups),
@@ -119,8 +123,51 @@ class ActionModule(SliceAction):
             "unfinished": unfinished or None,
         }
 
+    def _plan_in_cluster(self, part: Slice) -> dict[str, Any]:
+        """The same for a cluster, which says itself what differs."""
+        operation = str(self._task.args.get("operation", "update"))
+        state, applied = self._state(part.plan), self._applied(part.plan)
+        wrong = method_objections(part.plan, operation) or refusals(applied, part.plan, operation)
+        if wrong:
+            raise SliceError(" ".join(wrong))
+        found = self._write(part, "compare")
+        if found.get("failed"):
+            raise SliceError(str(found.get("msg", "The cluster did not say what differs.")))
+        wrong = restart_objections(found.get("restarts", []))
+        if wrong:
+            raise SliceError(" ".join(wrong))
+        return {
+            "changed": False,
+            "header": self._header(part.plan, operation, applied["release"]["id"] if applied else ""),
+            "batches": rollout_batches(part.plan, part.host, found["differences"]),
+            "table": found["differences"] or [NOTHING],
+            "steps": min(1, len(found["differences"])),
+            "state_host": part.host,
+            "edge_host": part.host,
+            "unfinished": state.get("rollout") or None,
+        }
+
+    def _write(self, part: Slice, verb: str) -> dict[str, Any]:
+        """One call of the module that writes the release of a mesh in a cluster."""
+        module, arguments = writer_of(part)
+        return self.call(part.common_args() | where_arguments(part) | arguments | {"verb": verb}, module)
+
+    def _header(self, plan: Plan, operation: str, running: str) -> dict[str, str]:
+        """What names the rollout."""
+        return {
+            "id": run_identity().run_id,
+            "verb": operation,
+            "operator": self._variable("awx_user_name") or run_identity().operator,
+            "from": running,
+            "to": plan["release"]["id"],
+            "digest": plan["digest"],
+        }
+
     def _perform(self, part: Slice) -> dict[str, Any]:
         batch = self._task.args["batch"]
+        if in_cluster(part.plan):
+            done = self._write(part, "present")
+            return done | executed(batch, done) | {"host": part.host}
         steps = [dict(step) for step in batch["steps"]]
         units = [step["unit"] for step in steps if step["action"] != Action.BACKUP_POINT]
         result = self.call(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import in_cluster, state_arguments
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.applied import applied_objections, in_place_warning
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import (
     RunIdentity,
@@ -57,6 +58,7 @@ class ActionModule(SliceAction):
             "operation": operation,
             "take_over": str(self._task.args.get("take_over") or self._variable("aimesh_take_over")),
             "state_host": part.is_state_host,
+            **state_arguments(part.plan),
         }
         if verb == "commit":
             args |= {"plan": part.plan, "traffic": dict(self._task.args.get("traffic") or {})}
@@ -69,9 +71,9 @@ class ActionModule(SliceAction):
         return args
 
     def _steps(self, part: Slice) -> list[dict[str, Any]]:
-        """Steps of another host's call; the state host has recorded its own as it went."""
+        """Steps of another host's call; the state host has recorded its own as it went. No cluster does that."""
         result = self._task.args.get("result")
-        if not isinstance(result, Mapping) or result.get("host") == part.host:
+        if not isinstance(result, Mapping) or (result.get("host") == part.host and not in_cluster(part.plan)):
             return []
         host, failed = result.get("host"), result.get("failed_step")
         done = [{**step, "host": host, "status": "done"} for step in result.get("done", [])]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import proof_path
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import cluster_arguments, in_cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import platforms
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
     Plan,
@@ -41,7 +42,7 @@ class ActionModule(SliceAction):
         return given | {"p99_factor": float(part.plan["rollout"]["p99_factor"])}
 
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
-        result = super().perform(part, args)
+        result = self.call(part.common_args() | args | self._here(part))
         if args["verb"] == "stop" and "proof" in result:
             copy = self._copy(part, args["traffic_id"])
             copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,9 +50,17 @@ class ActionModule(SliceAction):
             self._display.display(f"Load during the rollout: {result['sentence']}")
         return result
 
+    def _here(self, part: Slice) -> dict[str, Any]:
+        """A mesh in a cluster has no host for the load: it runs on the controller, and reaches in."""
+        if not in_cluster(part.plan):
+            return {}
+        folder = self._plan_path(part.repository).parent / "load"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return {"state_dir": str(folder), "lease_path": None, **cluster_arguments(part.plan)}
+
     def _kept(self, part: Slice, given: dict[str, Any]) -> dict[str, Any] | None:
         """The proof out of the controller's copy; None where the generator itself has put it into the state home."""
-        if worker(part.plan, "stop") == part.host:
+        if worker(part.plan, "stop") == part.host and not in_cluster(part.plan):
             return None
         copy = self._copy(part, given["traffic_id"])
         try:
@@ -67,8 +76,9 @@ class ActionModule(SliceAction):
 
 
 def wanted(plan: Plan) -> bool:
-    """Whether rollouts of this mesh run under load: there are slots, and `mesh_update.traffic` is on."""
-    return platforms()[plan["mesh"]["platform"]].slots and bool(plan["rollout"]["traffic"])
+    """Whether rollouts of this mesh run under load: they need no outage, and `mesh_update.traffic` is on."""
+    rolls = in_cluster(plan) or platforms()[plan["mesh"]["platform"]].slots
+    return rolls and bool(plan["rollout"]["traffic"])
 
 
 def worker(plan: Plan, verb: str) -> str:

@@ -16,7 +16,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.info import Bac
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.patience import Patience
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import BackupSpec
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.targets import instant, target_kind
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, owner_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import WAKE_CHECKPOINTER, Client, owner_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import Convergence
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import manager_of
@@ -190,9 +190,7 @@ class Restore:
         while (told := self._client.run(IN_RECOVERY)) != ["f"]:
             replay.demand(self._client.where, told[0].partition("|")[2])
             time.sleep(POLL_S)
-        # The checkpointer may have fallen asleep in recovery, for checkpoint_timeout; until it wakes it does not look
-        # at archive_timeout, and what is written meanwhile is in no archive.
-        self._client.run("CHECKPOINT;\n")
+        self._client.run(WAKE_CHECKPOINTER)
 
     def _put_back(self, aside: Path | None) -> None:
         with contextlib.suppress(Exception):
@@ -206,6 +204,7 @@ class Restore:
         aside.rename(self._data)
         with contextlib.suppress(PostgresError):
             self._manager.start()
+            self._client.run(WAKE_CHECKPOINTER)
 
     def _explained(self, error: BaseException, log: str) -> BaseException:
         if isinstance(error, PostgresError) and UNREACHED in f"{error}{log}":

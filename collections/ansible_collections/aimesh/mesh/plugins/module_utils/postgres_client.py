@@ -16,6 +16,9 @@ NOT_CONNECTED = 2
 """psql's exit code when it gets no connection."""
 NOT_YET = ("starting up", "not yet accepting", "in recovery mode")
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+WAKE_CHECKPOINTER = "CHECKPOINT;\n"
+"""For a server that has just started: its checkpointer may have gone to sleep while the server was still in recovery,
+for a whole checkpoint_timeout, and closes no segment of WAL after archive_timeout until it wakes."""
 
 
 def account(name: str) -> pwd.struct_passwd:

@@ -17,7 +17,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.cluster_backup import 
     refuse_lost_database,
     retire,
 )
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import Client, owner_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import WAKE_CHECKPOINTER, Client, owner_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import Manager, manager_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_objects import (
@@ -141,9 +141,9 @@ class Convergence:
             self._do("cluster: enabled", self._manager.enable)
         moved = running and listens_elsewhere(self._cluster)
         if not running:
-            self._do("cluster: started", self._manager.start)
+            self._do("cluster: started", lambda: self._begin(self._manager.start))
         elif moved:
-            self._do("cluster: restarted for port", self._manager.restart)
+            self._do("cluster: restarted for port", lambda: self._begin(self._manager.restart))
             self._report.restarted = True
         if self._check_mode and (moved or not running):
             return self._report
@@ -172,6 +172,11 @@ class Convergence:
         self._write_files()
         if not self._manager.enabled():
             self._manager.enable()
+
+    def _begin(self, start: Callable[[], None]) -> None:
+        start()
+        if self._backup is not None and self._backup.archives:
+            self._client.run(WAKE_CHECKPOINTER)
 
     def _do(self, text: str, act: Callable[[], object]) -> None:
         self._report.actions.append(text)
@@ -266,7 +271,8 @@ class Convergence:
             if not self._check_mode:
                 seen = self._look()
         if seen.pending:
-            self._do(f"cluster: restarted for {', '.join(seen.pending)}", self._manager.restart)
+            pending = ", ".join(seen.pending)
+            self._do(f"cluster: restarted for {pending}", lambda: self._begin(self._manager.restart))
             self._report.restarted = True
             if not self._check_mode:
                 seen = self._look()

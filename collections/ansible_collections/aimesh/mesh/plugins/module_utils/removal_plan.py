@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
+
 KINDS = {
     "unit": ("unit", "units"),
     "container": ("container", "containers"),
@@ -49,6 +51,20 @@ class Confirmed:
     @property
     def everything(self) -> bool:
         return self.data and self.backups
+
+
+def confirmations(mesh: str, data: str, backups: str) -> Confirmed:
+    """Raises HostChangeError for a word that is not the name of the mesh, before anything is touched."""
+    for variable, word in (("mesh_remove_data", data), ("mesh_remove_backups", backups)):
+        if word and word != mesh:
+            raise HostChangeError(
+                f"{variable} is {word!r} and this mesh is {mesh!r}; type the name of the mesh to confirm its removal."
+            )
+    if backups and not data:
+        raise HostChangeError(
+            f"mesh_remove_backups is set without mesh_remove_data; set mesh_remove_data: {mesh} too, or neither."
+        )
+    return Confirmed(data=bool(data), backups=bool(backups))
 
 
 @dataclass

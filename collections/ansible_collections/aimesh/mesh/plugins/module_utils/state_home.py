@@ -13,6 +13,9 @@ PLAN_NAME = "applied-plan.json"
 PLAN_SCHEMA = 1
 HISTORY_SCHEMA = 1
 HISTORY_LENGTH = 50
+PLANS = "plans"
+PLANS_KEPT = 10
+"""Whole plans that a rollback can go back to, where the state home keeps them."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def with_wishes_of(before: dict[str, Any] | None, plan: dict[str, Any]) -> dict[
     """
     if before is None or before.get("digest") != plan["digest"] or "wishes" not in before:
         return plan
-    return plan | {"wishes": before["wishes"]}
+    # Nor does it matter from which machine the cluster is called.
+    reached = {"kubernetes": before["kubernetes"]} if "kubernetes" in before else {}
+    return plan | {"wishes": before["wishes"]} | reached
 
 
 def commit(state_dir: str, plan: dict[str, Any], author: Author, traffic: dict[str, Any] | None = None) -> None:
@@ -118,3 +123,25 @@ def commit(state_dir: str, plan: dict[str, Any], author: Author, traffic: dict[s
     recorded = with_wishes_of(before, plan)
     if before != recorded:
         write_json(plan_path(state_dir), recorded)
+
+
+def keep_plan(state_dir: str, plan: dict[str, Any]) -> None:
+    """Keep the whole plan for a later rollback; those go that the history no longer names, or that are too old."""
+    folder = Path(state_dir, PLANS)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    write_json(str(_kept_path(state_dir, plan["digest"])), plan)
+    digests = list(dict.fromkeys(entry["digest"] for entry in reversed(read_history(state_dir))))[:PLANS_KEPT]
+    wanted = {_kept_path(state_dir, digest) for digest in digests}
+    for path in folder.glob("*.json"):
+        if path not in wanted:
+            path.unlink()
+
+
+def kept_plans(state_dir: str) -> dict[str, dict[str, Any]]:
+    """Plans that can be gone back to, by digest. Raises StateFileError."""
+    plans = [read_json(str(path)) for path in sorted(Path(state_dir, PLANS).glob("*.json"))]
+    return {plan["digest"]: plan for plan in plans if isinstance(plan, dict) and plan.get("schema") == PLAN_SCHEMA}
+
+
+def _kept_path(state_dir: str, digest: str) -> Path:
+    return Path(state_dir, PLANS, f"{digest.partition(':')[2][:16]}.json")

@@ -28,6 +28,18 @@ options:
     description: Values of secrets by name, as far as the questions need them. Set by the action plugin.
     type: dict
     default: {}
+  cluster:
+    description:
+      - Where the mesh is, on a platform that is asked through an API server. Set by the action plugin.
+    type: dict
+    suboptions:
+      kubeconfig: {description: Path of the kubeconfig., type: str, default: ""}
+      context: {description: Context of it., type: str, default: ""}
+      namespace: {description: Namespace of the mesh., type: str, required: true}
+  where:
+    description: With O(cluster), name of the mesh, of its release and of its Services. Set by the action plugin.
+    type: dict
+    default: {}
   timeout:
     description: Seconds that one probe may take.
     type: float
@@ -63,8 +75,28 @@ remote_calls:
   sample: 1
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.observing import answer_in_cluster
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.engine import answer_all
+
+
+def answers_of(module: AnsibleModule) -> dict[str, dict[str, Any]]:
+    params = module.params
+    secrets = {str(name): str(value) for name, value in params["secrets"].items()}
+    if not params["cluster"]:
+        return answer_all(params["questions"], secrets, params["timeout"])
+    try:
+        cluster = Cluster.of(params["cluster"])
+        return answer_in_cluster(cluster, params["where"], params["questions"], secrets, params["timeout"])
+    except (ClusterError, StateFileError) as error:
+        module.fail_json(msg=str(error))
+    raise AssertionError("unreachable")
 
 
 def main() -> None:
@@ -73,13 +105,13 @@ def main() -> None:
             "folder": {"type": "path"},
             "questions": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "cluster": {"type": "dict", "options": CLUSTER_OPTIONS},
+            "where": {"type": "dict", "default": {}},
             "timeout": {"type": "float", "default": 3.0},
         },
         supports_check_mode=True,
     )
-    secrets = {str(name): str(value) for name, value in module.params["secrets"].items()}
-    answers = answer_all(module.params["questions"], secrets, float(module.params["timeout"]))
-    module.exit_json(changed=False, answers=answers)
+    module.exit_json(changed=False, answers=answers_of(module))
 
 
 if __name__ == "__main__":

@@ -107,26 +107,12 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import 
     settle,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_facts import DebianCluster, Places, gather
-from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Confirmed, decide, listing
+from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Confirmed, confirmations, decide, listing
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_steps import Remover
-from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
 
 SCHEDULE = f"/etc/systemd/system/{UNITS}"
 BACKUPS = ("ready", "full", "differential", "incremental")
-
-
-def confirmations(mesh: str, data: str, backups: str) -> Confirmed:
-    """Raises HostChangeError for a word that is not the name of the mesh, before anything is touched."""
-    for variable, word in (("mesh_remove_data", data), ("mesh_remove_backups", backups)):
-        if word and word != mesh:
-            raise HostChangeError(
-                f"{variable} is {word!r} and this mesh is {mesh!r}; type the name of the mesh to confirm its removal."
-            )
-    if backups and not data:
-        raise HostChangeError(
-            f"mesh_remove_backups is set without mesh_remove_data; set mesh_remove_data: {mesh} too, or neither."
-        )
-    return Confirmed(data=bool(data), backups=bool(backups))
 
 
 def schedule_of(manifest: Manifest) -> list[str]:

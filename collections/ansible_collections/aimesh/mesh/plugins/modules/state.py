@@ -20,6 +20,19 @@ author:
 extends_documentation_fragment:
   - aimesh.mesh.slice
 options:
+  cluster:
+    description:
+      - Where the mesh is, on a platform whose state home is a ConfigMap. Filled in by the action plugin; C(state_dir)
+        is not looked at then.
+    type: dict
+    suboptions:
+      kubeconfig: {description: Path of the kubeconfig., type: str, default: ""}
+      context: {description: Context of it., type: str, default: ""}
+      namespace: {description: Namespace of the mesh., type: str, required: true}
+  mesh:
+    description: Name of the mesh. Filled in by the action plugin.
+    type: str
+    default: ""
   verb:
     description: What to do.
     type: str
@@ -139,6 +152,10 @@ history:
   returned: read
   type: list
   elements: dict
+kept:
+  description: The plans of the history by digest, as far as the state home keeps them.
+  returned: read, on a platform whose state home is a ConfigMap
+  type: dict
 rollout:
   description: The rollout that is not done, none when there is none.
   returned: read
@@ -165,11 +182,18 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils import rollout_record
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.namespace import ensure_namespace
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import state_map_name, with_state
 from ansible_collections.aimesh.mesh.plugins.module_utils.lease import (
     Lease,
     LeaseHeldError,
     as_result,
     grant,
+    lease_path,
     read_lease,
     release_lease,
     renew_if_holder,
@@ -179,6 +203,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_
 from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import (
     Author,
     commit,
+    keep_plan,
+    kept_plans,
     pending_commit,
     read_applied,
     read_history,
@@ -250,6 +276,8 @@ def commit_plan(module: AnsibleModule) -> dict[str, Any]:
         if pending:
             author = Author(params["run_id"], params["operator"], params["operation"])
             commit(state_dir, plan, author, params["traffic"])
+            if params["cluster"]:
+                keep_plan(state_dir, plan)
         if params["state_host"]:
             rollout_record.close(state_dir)
             release_lease(state_dir, params["run_id"])
@@ -313,6 +341,8 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     }
     if module.params["state_host"]:
         found["lease"] = as_result(read_lease(state_dir))
+    if module.params["cluster"]:
+        found["kept"] = kept_plans(state_dir)
     return found
 
 
@@ -327,10 +357,43 @@ VERBS = {
 }
 
 
+def on_host(module: AnsibleModule) -> dict[str, Any]:
+    """The verb on the records in `state_dir`."""
+    verb = module.params["verb"]
+    # A mesh that was never here, or is gone, gets no state directory by being removed.
+    makes_folder = verb == "commit" or (verb == "begin" and module.params["operation"] != REMOVE)
+    writes = verb != "read" and (makes_folder or Path(module.params["state_dir"]).is_dir())
+    with changing(module, f"state {verb}", writes=writes):
+        return VERBS[verb](module)
+    raise AssertionError("unreachable")
+
+
+def in_cluster(module: AnsibleModule) -> dict[str, Any]:
+    """The verb on the records in the mesh's ConfigMap."""
+    params = module.params
+    try:
+        cluster = Cluster.of(params["cluster"])
+        opens = params["verb"] == "begin" and params["operation"] != REMOVE
+        if opens and not module.check_mode:
+            ensure_namespace(cluster, params["mesh"])
+
+        def work(folder: str) -> dict[str, Any]:
+            params.update(state_dir=folder, lease_path=lease_path(folder) if params["lease_path"] else None)
+            return on_host(module)
+
+        writes = params["verb"] != "read" and not module.check_mode
+        return with_state(cluster, state_map_name(params["mesh"]), work, writes=writes)
+    except (ClusterError, StateFileError) as error:
+        module.fail_json(msg=str(error))
+    raise AssertionError("unreachable")
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **COMMON_OPTIONS,
+            "cluster": {"type": "dict", "options": CLUSTER_OPTIONS},
+            "mesh": {"type": "str", "default": ""},
             "verb": {"type": "str", "required": True, "choices": list(VERBS)},
             "operation": {"type": "str", "default": "deploy"},
             "take_over": {"type": "str", "default": ""},
@@ -349,12 +412,7 @@ def main() -> None:
         required_if=[("verb", "commit", ["plan"])],
         supports_check_mode=True,
     )
-    verb = module.params["verb"]
-    # A mesh that was never here, or is gone, gets no state directory by being removed.
-    makes_folder = verb == "commit" or (verb == "begin" and module.params["operation"] != REMOVE)
-    writes = verb != "read" and (makes_folder or Path(module.params["state_dir"]).is_dir())
-    with changing(module, f"state {verb}", writes=writes):
-        result = VERBS[verb](module)
+    result = in_cluster(module) if module.params["cluster"] else on_host(module)
     module.exit_json(**({"changed": False} | result))
 
 

@@ -78,6 +78,18 @@ options:
   token:
     description: Credential of the load. Filled in by the action plugin; it stays in the generator's memory.
     type: str
+  cluster:
+    description:
+      - Where the mesh is, on a platform that is reached through an API server. Filled in by the action plugin.
+    type: dict
+    suboptions:
+      kubeconfig: {description: Path of the kubeconfig., type: str, default: ""}
+      context: {description: Context of it., type: str, default: ""}
+      namespace: {description: Namespace of the mesh., type: str, required: true}
+  where:
+    description: With O(cluster), name of the mesh, of its release and of its Services. Filled in by the action plugin.
+    type: dict
+    default: {}
   proof:
     description: With C(keep), the proof. Filled in by the action plugin.
     type: dict
@@ -156,6 +168,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.load import reach_in, state_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
 from ansible_collections.aimesh.mesh.plugins.module_utils.traffic.background import (
     LoadFiles,
@@ -179,7 +194,8 @@ def start(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
             module.warn(f"The load of the rollout {ended} was still running, and was ended.")
         if files.running():
             raise TrafficError(f"The load of the rollout {files.traffic_id} runs already; stop it first.")
-        launch(files, settings, params["p99_factor"])
+        reach = reach_in(params["cluster"], params["where"]) if params["cluster"] else None
+        launch(files, settings, params["p99_factor"], reach)
     time.sleep(params["baseline_s"])
     baseline = baseline_of(read_entries(files.ledger))
     if not files.running():
@@ -217,6 +233,17 @@ def stop(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
 
 
 def keep(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
+    if module.params["cluster"]:
+        return state_of(
+            module.params["cluster"],
+            module.params["where"],
+            lambda folder: keep_in(module, LoadFiles(folder, files.traffic_id)),
+            writes=not module.check_mode,
+        )
+    return keep_in(module, files)
+
+
+def keep_in(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
     wanted = module.params["proof"]
     changed = read_json(str(files.proof)) != wanted
     if changed and not module.check_mode:
@@ -250,6 +277,8 @@ def main() -> None:
             "namespace": {"type": "str", "default": "aimesh-verify"},
             "writes": {"type": "bool", "default": True},
             "token": {"type": "str", "no_log": True},
+            "cluster": {"type": "dict", "options": CLUSTER_OPTIONS},
+            "where": {"type": "dict", "default": {}},
             "proof": {"type": "dict"},
         },
         required_if=[("verb", "mark", ["phase"]), ("verb", "keep", ["proof"])],
@@ -266,7 +295,7 @@ def main() -> None:
         module.exit_json(**result)
     try:
         result |= VERBS[verb](module, files)
-    except (TrafficError, HostChangeError, StateFileError) as error:
+    except (TrafficError, HostChangeError, StateFileError, ClusterError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"traffic {verb} stopped at {error.filename or files.folder}: {error.strerror or error}.")

@@ -50,6 +50,9 @@ def judge(plan: Plan, answers: Mapping[str, Mapping[str, Any]]) -> Verdict:
 
 def host_problems(plan: Plan, name: str, answer: Mapping[str, Any]) -> list[str]:
     """Why this host cannot carry its part, each reason a sentence."""
+    if "problems" in answer:
+        # A cluster tells itself what is wrong with it, and its nodes are not for us to choose.
+        return list(answer["problems"])
     wanted, host = plan["hosts"][name]["os"], answer["host"]
     found = []
     if wanted["id"] != ANY_SYSTEM:
@@ -86,7 +89,7 @@ def port_problem(name: str, held: Mapping[str, Any]) -> str:
 def shortfalls(plan: Plan, hosts: Mapping[str, Mapping[str, Any]]) -> list[Shortfall]:
     """What all hosts together have too little of."""
     minima = plan["minima"]
-    disk = {name: sum(part["size_gb"] for part in host["disks"]) for name, host in hosts.items()}
+    disk = {name: sum(part["size_gb"] for part in host["disks"]) for name, host in hosts.items() if "disks" in host}
     memory = {name: host["memory_mb"] / 1024 for name, host in hosts.items()}
     vcpus = {name: host["vcpus"] for name, host in hosts.items()}
     measured = (
@@ -96,6 +99,9 @@ def shortfalls(plan: Plan, hosts: Mapping[str, Mapping[str, Any]]) -> list[Short
     )
     found = []
     for what, amounts, minimum, tolerance, unit in measured:
+        if not amounts:
+            # Volumes of a cluster are made when they are asked for.
+            continue
         total = sum(amounts.values())
         if total < minimum * tolerance:
             each = ", ".join(f"{name}: {_number(amount)}{unit}" for name, amount in amounts.items())

@@ -170,11 +170,11 @@ class SliceAction(ActionBase):
         result["remote_calls"] = self.remote_calls
         return result
 
-    def call(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """One remote module call."""
+    def call(self, args: Mapping[str, Any], module: str = "") -> dict[str, Any]:
+        """One remote module call, of the plugin's own target half unless another is named."""
         self.remote_calls += 1
         result: dict[str, Any] = self._execute_module(
-            module_name=self.module, module_args=dict(args), task_vars=self._task_vars
+            module_name=module or self.module, module_args=dict(args), task_vars=self._task_vars
         )
         return result
 

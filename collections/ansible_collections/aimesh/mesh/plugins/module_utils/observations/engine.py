@@ -57,14 +57,19 @@ GRACE_S = 0.5
 
 
 def answer_all(
-    questions: Mapping[str, Question], secrets: Mapping[str, str], timeout: float
+    questions: Mapping[str, Question],
+    secrets: Mapping[str, str],
+    timeout: float,
+    probes: Mapping[str, Callable[[Question, Environment], Any]] = PROBES,
 ) -> dict[str, dict[str, Any]]:
     """Key → answer for every question; never raises for a probe, never takes longer than the slowest deadline.
+
+    `probes` by kind are those of a host unless others are given.
 
     A frozen service costs its timeout once however many questions go to it, since all questions run side by side. A
     probe that does not come back is left behind in a daemon thread.
     """
-    slots = {key: _Slot(question, Environment(secrets, timeout)) for key, question in questions.items()}
+    slots = {key: _Slot(question, Environment(secrets, timeout), probes) for key, question in questions.items()}
     for slot in slots.values():
         threading.Thread(target=slot.run, daemon=True).start()
     return {key: slot.collect() for key, slot in slots.items()}
@@ -73,8 +78,14 @@ def answer_all(
 class _Slot:
     """One question on its way to its answer."""
 
-    def __init__(self, question: Question, environment: Environment) -> None:
+    def __init__(
+        self,
+        question: Question,
+        environment: Environment,
+        probes: Mapping[str, Callable[[Question, Environment], Any]],
+    ) -> None:
         self._question = question
+        self._probes = probes
         self._environment = environment.limited(question.get("timeout"))
         self._started = time.monotonic()
         self._done = threading.Event()
@@ -83,7 +94,7 @@ class _Slot:
     def run(self) -> None:
         answer: dict[str, Any]
         try:
-            probe = PROBES.get(str(self._question.get("kind")))
+            probe = self._probes.get(str(self._question.get("kind")))
             if probe is None:
                 raise ProbeError(f"this release has no probe of kind {self._question.get('kind')!r}")
             answer = {"value": probe(self._question, self._environment)}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import ssl
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .base import Environment, ProbeError, Question, SecretMissingError
 
@@ -104,6 +105,15 @@ def metric_sum(text: str, name: str) -> float | None:
     return sum(float(value) for value in found) if found else None
 
 
+def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnection:
+    """To the host of a URL; with https its certificate has to be one that this machine trusts."""
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        trusted = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, parts.port or 443, timeout=timeout, context=trusted)
+    return http.client.HTTPConnection(host, parts.port or 80, timeout=timeout)
+
+
 def request(question: Question, environment: Environment, timeout: float) -> dict[str, Any]:
     """What `answer_http` says, within `timeout` seconds. Raises ProbeError."""
     parts = urlsplit(str(question["url"]))
@@ -115,8 +125,7 @@ def request(question: Question, environment: Environment, timeout: float) -> dic
     if question.get("json") is not None:
         body = json.dumps(question["json"])
         headers["Content-Type"] = "application/json"
-    port = parts.port or 80
-    connection = http.client.HTTPConnection(parts.hostname or "", port, timeout=timeout)
+    connection = _connection(parts, timeout)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request(str(question.get("method", "GET")), path, body=body, headers=headers)

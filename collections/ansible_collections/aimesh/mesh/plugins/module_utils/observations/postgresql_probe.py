@@ -18,25 +18,41 @@ def answer_postgresql(question: Question, environment: Environment) -> dict[str,
     Also takes `program` (psql's path), `run_as`, `socket_dir`, `port`, `database`; with `container` the program is that
     container's, started in it. Raises ProbeError when the server does not let in or a query fails.
     """
-    script = ["\\set ON_ERROR_STOP on", f"SET statement_timeout = {int(environment.timeout * 1000)};"]
-    queries: dict[str, str] = dict(question["queries"])
-    for name, query in queries.items():
-        script.append(ROW.replace("MARK", MARK).replace("NAME", name).replace("QUERY", query))
-    argv = [str(question["program"]), "-X", "-q", "-A", "-t", "-w", "-h", str(question["socket_dir"])]
-    argv += ["-p", str(question["port"]), "-d", str(question["database"]), "-U", str(question["login"])]
+    argv = argv_of(question)
     run_as: str | None = str(question["run_as"])
     extra = {"PGCONNECT_TIMEOUT": str(max(2, int(environment.timeout))), "PGAPPNAME": "aimesh-verify"}
     if question.get("container"):
         words = [f"--env={name}={value}" for name, value in extra.items()]
         argv = ["docker", "exec", "--interactive", f"--user={run_as}", *words, str(question["container"]), *argv]
         run_as = None
-    ended = run(argv, timeout=environment.timeout, stdin="\n".join(script) + "\n", user=run_as, extra=extra)
-    if ended["rc"] != 0:
-        lines = [line for line in ended["stderr"].splitlines() if line.strip()]
-        raise ProbeError(f"psql ended with {ended['rc']}: {lines[-1] if lines else 'no message'}")
+    script = script_of(question, environment.timeout)
+    ended = run(argv, timeout=environment.timeout, stdin=script, user=run_as, extra=extra)
+    return rows_of(ended["rc"], ended["stdout"], ended["stderr"])
+
+
+def script_of(question: Question, timeout: float) -> str:
+    """What psql reads: every query, its rows as JSON behind a mark."""
+    script = ["\\set ON_ERROR_STOP on", f"SET statement_timeout = {int(timeout * 1000)};"]
+    queries: dict[str, str] = dict(question["queries"])
+    for name, query in queries.items():
+        script.append(ROW.replace("MARK", MARK).replace("NAME", name).replace("QUERY", query))
+    return "\n".join(script) + "\n"
+
+
+def argv_of(question: Question) -> list[str]:
+    """psql over the server's own socket."""
+    argv = [str(question["program"]), "-X", "-q", "-A", "-t", "-w", "-h", str(question["socket_dir"])]
+    return [*argv, "-p", str(question["port"]), "-d", str(question["database"]), "-U", str(question["login"])]
+
+
+def rows_of(code: int, stdout: str, stderr: str) -> dict[str, Any]:
+    """Rows by query out of what psql printed. Raises ProbeError when it failed."""
+    if code != 0:
+        lines = [line for line in stderr.splitlines() if line.strip()]
+        raise ProbeError(f"psql ended with {code}: {lines[-1] if lines else 'no message'}")
     rows: dict[str, Any] = {}
     # A JSON array of several rows holds line breaks, so what follows a mark reaches to the next mark.
-    for chunk in ("\n" + ended["stdout"]).split(f"\n{MARK}")[1:]:
+    for chunk in ("\n" + stdout).split(f"\n{MARK}")[1:]:
         name, _, document = chunk.partition(":")
         rows[name] = json.loads(document)
     return rows

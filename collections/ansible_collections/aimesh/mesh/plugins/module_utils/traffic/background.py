@@ -142,22 +142,27 @@ def wait_for(reached: Callable[[], bool], limit_s: float) -> bool:
     return True
 
 
-def launch(files: LoadFiles, settings: Settings, p99_factor: float) -> None:
+Reach = Callable[[Settings], Settings]
+"""The settings with endpoints as the generator's own process reaches them."""
+
+
+def launch(files: LoadFiles, settings: Settings, p99_factor: float, reach: Reach | None = None) -> None:
     """Starts the generator as a process that belongs to nobody. Raises TrafficError when it does not come up."""
     files.make()
     for old in (files.ledger, files.control, files.process, files.proof, files.log):
         old.unlink(missing_ok=True)
     files.say("start")
-    detach(lambda: _body(files, settings, p99_factor), files.log)
+    detach(lambda: _body(files, settings, p99_factor, reach), files.log)
     if not wait_for(lambda: files.running() or files.proof.exists(), 10.0):
         raise TrafficError(f"The load generator did not start; see {files.log}.")
 
 
-def _body(files: LoadFiles, settings: Settings, p99_factor: float) -> None:
+def _body(files: LoadFiles, settings: Settings, p99_factor: float, reach: Reach | None) -> None:
     pid = os.getpid()
     stat = stat_of(pid)
     write_json(str(files.process), {"pid": pid, "start_ticks": stat.start_ticks if stat else 0})
     word = _Word(files)
+    settings = reach(settings) if reach else settings
     ledger = Ledger(files.ledger)
     observed = asyncio.run(Generator(settings, ledger, word.stop, word.last).run())
     ledger.close()

@@ -33,6 +33,13 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import (
     Releases,
     SecretState,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kubernetes import IMAGES as CLUSTER_IMAGES
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kubernetes import (
+    check_kubernetes,
+    is_outside,
+    plan_autoscale,
+    put_in_cluster,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import needed_secrets, plan_monitoring
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.ports import check_ports
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems, shown
@@ -117,13 +124,16 @@ def build_plan(inputs: PlanInputs) -> Plan:
         problems.tell(inputs.secrets_error)
     elif not inputs.releases.any_version:
         _check_foreign(inputs, basics, problems)
-    if platform.several_hosts is False and inputs.controller.service_error:
+    if not platform.several_hosts and not platform.cluster and inputs.controller.service_error:
         problems.tell(inputs.controller.service_error)
     if not hosts or not all(with_role(hosts, role) for role in ("edge", "app", "data", "cache")):
         raise PlanError(problems.sentences)
     document = _document(inputs, settings, basics, platform, profile, hosts, release, problems)
-    check_ports(document, settings, problems)
-    if platform.containers:
+    if platform.cluster:
+        _use_cluster(document, settings, profile, inputs, problems)
+    else:
+        check_ports(document, settings, problems)
+    if platform.containers and not platform.cluster:
         _use_containers(document, settings, inputs, problems)
     if inputs.applied and release["id"]:
         check_applied(document, inputs.applied, settings, problems)
@@ -143,6 +153,17 @@ def _use_containers(document: Plan, settings: Settings, inputs: PlanInputs, prob
         )
 
 
+def _use_cluster(
+    document: Plan, settings: Settings, profile: SizeProfile, inputs: PlanInputs, problems: Problems
+) -> None:
+    """Turn the plan of a mesh on a host into that of the same mesh in a cluster."""
+    put_in_cluster(document, settings, profile, problems)
+    if document["release"]["id"]:
+        document["release"]["images"] = plan_images(
+            document, inputs.releases, inputs.applied, settings.site["mesh_image_registry"], problems, CLUSTER_IMAGES
+        )
+
+
 def _document(
     inputs: PlanInputs,
     settings: Settings,
@@ -157,7 +178,10 @@ def _document(
     services = plan_services(settings, profile, platform, hosts, problems)
     systems = {host.name: _system(host.name, settings, platform) for host in hosts}
     data, cache = with_role(hosts, "data")[0], with_role(hosts, "cache")[0]
-    folder = None if platform.several_hosts else _process_base(site, inputs.controller)
+    if platform.cluster:
+        plan_autoscale(settings, profile, services, problems)
+    is_local = not platform.several_hosts and not platform.cluster
+    folder = _process_base(site, inputs.controller) if is_local else None
     data_dirs = (f"{folder}/postgresql", f"{folder}/redis") if folder else (None, None)
     paths = _paths(site, inputs.controller)
     backup = plan_backup(settings, profile, platform, data.name, problems)
@@ -167,8 +191,7 @@ def _document(
         "digest": "",
         "mesh": {
             "name": basics.mesh_name,
-            "domain": site["mesh_domain"]
-            or (f"{basics.mesh_name}.internal" if platform.several_hosts else "localhost"),
+            "domain": site["mesh_domain"] or ("localhost" if is_local else f"{basics.mesh_name}.internal"),
             "size": profile.size,
             "platform": basics.platform,
             "auth": site["mesh_auth"],
@@ -183,9 +206,27 @@ def _document(
         "instances": plan_instances(services, platform, hosts),
         "spares": plan_spares(services, platform, hosts),
         "postgresql": plan_postgresql(
-            settings, profile, platform, systems[data.name], hosts, services, data_dirs[0], archive, problems
+            settings,
+            profile,
+            platform,
+            systems[data.name],
+            hosts,
+            services,
+            data_dirs[0],
+            archive,
+            problems,
+            outside=is_outside(settings, "database"),
         ),
-        "redis": plan_redis(settings, profile, platform, systems[cache.name], hosts, data_dirs[1], problems),
+        "redis": plan_redis(
+            settings,
+            profile,
+            platform,
+            systems[cache.name],
+            hosts,
+            data_dirs[1],
+            problems,
+            outside=is_outside(settings, "cache"),
+        ),
         "monitoring": plan_monitoring(settings, profile, platform, hosts, problems),
         "secrets": _secrets(inputs, basics),
         "access": {
@@ -209,6 +250,7 @@ def _document(
             "writes": site["mesh_verify_writes"],
             "probe_timeout_s": site["mesh_verify"].get("probe_timeout_s", PROBE_TIMEOUT_S),
             "namespace": NAMESPACE,
+            **({"policies": site["mesh_kubernetes_policies"]} if platform.cluster else {}),
         },
         "wishes": {
             "target_version": inputs.release["id"] if inputs.release else site["mesh_target_version"],
@@ -239,6 +281,9 @@ def _paths(site: Any, controller: ControllerFacts) -> dict[str, str]:
     if site["mesh_platform"] == "process":
         base = _process_base(site, controller)
         return {part: f"{base}/{part}" for part in ("state", "config", "releases", "logs", "run")}
+    if platforms()[site["mesh_platform"]].cluster:
+        # What is kept is in the API; the one folder is where pods find what they are told.
+        return {"state": "", "config": "/etc/aimesh", "releases": "", "logs": "", "run": ""}
     return {
         "state": "/var/lib/aimesh",
         "config": "/etc/aimesh",
@@ -260,7 +305,7 @@ def _host(
     inputs: PlanInputs,
 ) -> dict[str, Any]:
     planned: dict[str, Any] = {"address": host.address, "roles": list(host.roles)}
-    if platform.containers:
+    if platform.containers and not platform.cluster:
         planned["containers"] = host_containers(settings.hosts[host.name]["mesh_container_subnet"])
     if system:
         planned["os"] = {
@@ -370,6 +415,7 @@ def _check_site(settings: Settings, basics: Basics, problems: Problems) -> None:
             f"nothing on platform {basics.platform}, which runs no containers",
             "remove it, or set mesh_platform: compose",
         )
+    check_kubernetes(settings, problems)
     for name in ("mesh_remove_data", "mesh_remove_backups", "mesh_restore_overwrite", "mesh_empty_database"):
         if site[name] and site[name] != site["mesh_name"]:
             at_site.wrong(name, site[name], f"{basics.mesh_name}, the mesh's name", "type that name, or leave it out")

@@ -86,6 +86,7 @@ def plan_images(
     applied: Mapping[str, Any] | None,
     registry: str | None,
     problems: Problems,
+    wanted: tuple[str, ...] = IMAGES,
 ) -> dict[str, dict[str, Any]]:
     """The plan's `release.images`: name → reference, id, whether it is pulled.
 
@@ -94,9 +95,9 @@ def plan_images(
     """
     if releases.any_version:
         # A removal goes by what the host has recorded.
-        return {name: {"reference": f"aimesh/{name}:none", "id": "", "pull": False} for name in IMAGES}
+        return {name: {"reference": f"aimesh/{name}:none", "id": "", "pull": False} for name in wanted}
     release = document["release"]
-    names = IMAGES if document["monitoring"] else tuple(name for name in IMAGES if name not in SHARED)
+    names = wanted if document["monitoring"] else tuple(name for name in wanted if name not in SHARED)
     systems = {name: str(host["os"]["id"]) for name, host in document["hosts"].items()}
     rows = releases.images.get(release["id"], {})
     known = release.get("images") or (None if rows else _applied_images(applied, release["id"]))

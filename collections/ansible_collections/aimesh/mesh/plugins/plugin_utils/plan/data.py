@@ -42,6 +42,7 @@ class Platform:
 
     `slots`: services run in slots behind HAProxy, and are updated slot by slot without an outage.
     `containers`: everything runs in containers with addresses of their own.
+    `cluster`: an API decides where they run; the inventory's one host is this machine, which calls it.
     `monitoring`: Prometheus, Alertmanager and exporters watch the mesh.
     `backup`: the write-ahead log is archived, and backups are made on a schedule.
     """
@@ -49,6 +50,7 @@ class Platform:
     edge: bool
     slots: bool
     containers: bool
+    cluster: bool
     several_hosts: bool
     monitoring: bool
     backup: bool
@@ -88,6 +90,12 @@ def platforms() -> dict[str, Platform]:
 def backup_defaults() -> dict[str, Any]:
     """What backups are like whatever the size: where they lie, when they are made."""
     return _read("backup.json")
+
+
+@cache
+def cluster_defaults() -> dict[str, Any]:
+    """What a mesh in a cluster is like by size. CPUs in cores, storage in GB; shares are requests as part of limits."""
+    return _read("kubernetes.json")
 
 
 @cache

@@ -197,6 +197,23 @@ class PrivateSubnet:
         return INVALID
 
 
+@dataclass(frozen=True)
+class Network:
+    """An IPv4 network as address and prefix."""
+
+    name: str = "IPv4 network"
+
+    def allowed(self) -> str:
+        return "an IPv4 network, as 192.0.2.0/24"
+
+    def check(self, value: Any, path: str, problems: Problems, remedy: str) -> Any:
+        try:
+            return str(ipaddress.IPv4Network(value if isinstance(value, str) and "/" in value else None))
+        except ValueError:
+            problems.wrong(path, value, self.allowed(), remedy)
+            return INVALID
+
+
 def _decoded(value: Any) -> Any:
     """A container that came as JSON text, as `-e mesh_scale='{"registry": 3}'` does."""
     if isinstance(value, str) and value.strip()[:1] in ("{", "["):

@@ -20,6 +20,9 @@ LOOPBACK = "127.0.0.1"
 RUN_SCOPED = ("digest", "wishes", "rollout", "verify")
 """Sections that say what one run wants."""
 
+API_ACCESS = ("kubeconfig", "context", "timeout_s")
+"""Of the section `kubernetes`: how this machine reaches the cluster."""
+
 Plan = dict[str, Any]
 
 
@@ -40,10 +43,13 @@ def digest_of(plan: Plan) -> str:
     """`sha256:<hex>` over the canonical JSON of what the mesh is.
 
     What one run wants (`wishes`, `rollout`, `verify`, `mesh.preflight`) is left out: a wish changes the mesh through
-    the sections it is merged into, and verifying without writes does not make another mesh.
+    the sections it is merged into, and verifying without writes does not make another mesh. So is by which way a
+    machine reaches the cluster's API, and how long it waits.
     """
     body = {key: value for key, value in plan.items() if key not in RUN_SCOPED}
     body["mesh"] = {key: value for key, value in plan["mesh"].items() if key != "preflight"}
+    if "kubernetes" in plan:
+        body["kubernetes"] = {key: value for key, value in plan["kubernetes"].items() if key not in API_ACCESS}
     return f"sha256:{hashlib.sha256(canonical_bytes(body)).hexdigest()}"
 
 

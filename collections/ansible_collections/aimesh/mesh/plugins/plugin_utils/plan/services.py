@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import Platform, SizeProfile
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import Platform, SizeProfile, cluster_defaults
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import ANY_ADDRESS, LOOPBACK
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings
@@ -34,13 +34,15 @@ def plan_services(
 ) -> dict[str, dict[str, Any]]:
     """The plan's `services`: the size profile, then the inventory's overrides, then the wish to scale."""
     at_site = problems.at(settings.origins)
-    app_hosts = max(1, len(with_role(hosts, "app")))
+    # Nodes of a cluster come and go, so one that holds the only replica would take the service along.
+    by_size = cluster_defaults()["sizes"][profile.size]["least_replicas"]
+    least = by_size if platform.cluster else max(1, len(with_role(hosts, "app")))
     services: dict[str, dict[str, Any]] = {}
     for offset, service in enumerate(SERVICES):
         base, own = profile.services[service], settings.site["mesh_services"].get(service, {})
         path = f"mesh_services.{service}"
         scale = settings.site["mesh_scale"].get(service)
-        replicas = max(base["replicas"], app_hosts) if platform.replicas else 1
+        replicas = max(base["replicas"], least) if platform.replicas else 1
         replicas = scale or own.get("replicas", replicas)
         if replicas > 1 and not platform.replicas:
             asked = f"mesh_scale.{service}" if scale else f"{path}.replicas"
@@ -75,7 +77,9 @@ def _exposure(service: str, given: str | None, platform: Platform, hosts: list[M
                 "remove it, or set mesh_platform: systemd",
             )
         return "host"
-    if given == "host" and len(hosts) > 1:
+    if given == "host" and platform.cluster:
+        problems.wrong(path, given, "edge, mesh, since pods have no host of their own", f"for example {path}: mesh")
+    elif given == "host" and len(hosts) > 1:
         problems.wrong(path, given, "edge, mesh, since other hosts of the mesh call it", f"for example {path}: mesh")
     return given or ("edge" if service in EDGE_SERVICES else "mesh")
 

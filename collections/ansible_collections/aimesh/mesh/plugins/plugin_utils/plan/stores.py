@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import OperatingSystem, Platform, SizeProfile
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kubernetes import most_replicas
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems, shown
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import LOOPBACK
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import with_role
@@ -35,12 +36,14 @@ def plan_postgresql(
     data_dir: str | None,
     archive: dict[str, str],
     problems: Problems,
+    *,
+    outside: bool = False,
 ) -> dict[str, Any]:
-    """The plan's `postgresql`. `data_dir` is None where Debian's layout says it."""
+    """The plan's `postgresql`. `data_dir` is None where Debian's layout says it; `outside`: others replicate it."""
     at_site = problems.at(settings.origins)
     own = settings.site["mesh_postgresql"]
     replicas = own.get("replicas", profile.postgresql["replicas"])
-    if replicas and not platform.postgresql_replicas:
+    if replicas and not platform.postgresql_replicas and not outside:
         _refuse(
             "PostgreSQL read replicas",
             "mesh_postgresql.replicas",
@@ -49,6 +52,7 @@ def plan_postgresql(
             "mesh_postgresql: {replicas: 0}",
             settings,
             at_site,
+            "set mesh_kubernetes_database.kind: cloudnativepg or external, " if platform.cluster else "",
         )
     home = with_role(hosts, "data")[0]
     listen, allow, address = _reach(home, with_role(hosts, "app"))
@@ -80,13 +84,23 @@ def plan_redis(
     hosts: list[MeshHost],
     data_dir: str | None,
     problems: Problems,
+    *,
+    outside: bool = False,
 ) -> dict[str, Any]:
-    """The plan's `redis`. `data_dir` is None where the driver's default is meant."""
+    """The plan's `redis`. `data_dir` is None where the driver's default is meant; `outside`: others replicate it."""
     at_site = problems.at(settings.origins)
     own = settings.site["mesh_redis"]
-    if own.get("cluster", profile.redis["cluster"]) and not platform.redis_cluster:
+    asked = own.get("cluster", False if outside else profile.redis["cluster"])
+    if asked and not platform.redis_cluster:
         _refuse(
-            "Redis cluster mode", "mesh_redis.cluster", True, False, "mesh_redis: {cluster: false}", settings, at_site
+            "Redis cluster mode",
+            "mesh_redis.cluster",
+            True,
+            False,
+            "mesh_redis: {cluster: false}",
+            settings,
+            at_site,
+            "set mesh_kubernetes_cache.kind: external, " if platform.cluster else "",
         )
     home = with_role(hosts, "cache")[0]
     listen, _, address = _reach(home, with_role(hosts, "app"))
@@ -107,9 +121,16 @@ def plan_redis(
 
 
 def _refuse(
-    what: str, path: str, asked: Any, allowed: Any, remedy: str, settings: Settings, problems: Problems
+    what: str,
+    path: str,
+    asked: Any,
+    allowed: Any,
+    remedy: str,
+    settings: Settings,
+    problems: Problems,
+    instead: str = "",
 ) -> None:
-    """Asking a driver for what it lacks, either in the inventory or by the size."""
+    """Asking a driver for what it lacks, either in the inventory or by the size; `instead` is who else has it."""
     platform = settings.site["mesh_platform"]
     variable, _, key = path.partition(".")
     if key in settings.site[variable]:
@@ -118,7 +139,7 @@ def _refuse(
         problems.say(
             "mesh_size",
             f"is {shown(settings.site['mesh_size'])}, which has {what}, and the platform {platform} has none; "
-            f"add {remedy} to do without, or use mesh_size: small",
+            f"{instead}add {remedy} to do without, or use mesh_size: small",
         )
 
 
@@ -143,7 +164,13 @@ def _tuning(
     path = "mesh_postgresql.settings"
     # During an update a service with one replica has a second slot; others are replaced one by one.
     least = 2 if platform.slots else 1
-    pools = sum(service["db_pool"]["max"] * max(least, service["replicas"]) for service in services.values())
+    counted = {name: max(least, service["replicas"]) for name, service in services.items()}
+    if platform.cluster:
+        counted = {name: most_replicas(service) for name, service in services.items()}
+    extra = ", slots of updates included" if least > 1 else ""
+    if platform.cluster:
+        extra = ", pods of updates and of the autoscaler included"
+    pools = sum(service["db_pool"]["max"] * counted[name] for name, service in services.items())
     needed = pools + CONNECTION_MARGIN
     tuned = dict(profile.postgresql["settings"])
     tuned["max_connections"] = str(max(int(tuned["max_connections"]), needed))
@@ -161,8 +188,7 @@ def _tuning(
             problems.wrong(
                 f"{path}.{name}",
                 int(own[name]),
-                f"at least {needed}, the services' pools ({pools}{', slots of updates included' if least > 1 else ''}) "
-                f"and {CONNECTION_MARGIN} to spare",
+                f"at least {needed}, the services' pools ({pools}{extra}) and {CONNECTION_MARGIN} to spare",
                 "raise it, or lower mesh_services.<service>.db_pool.max",
             )
     half = profile.minima["memory_mb"] * 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import Platform
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import Platform, platforms
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import HostInput, InventoryInput
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import is_host_address
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems, closest, shown
@@ -79,16 +79,18 @@ def _check_groups(inventory: InventoryInput, problems: Problems) -> None:
 
 
 def _check_local(inventory: InventoryInput, platform_name: str, problems: Problems) -> None:
+    # Of a cluster the inventory has the machine alone that calls its API.
+    does = "is driven from" if platforms()[platform_name].cluster else "runs on"
     if len(inventory.hosts) > 1:
         names = ", ".join(host.name for host in inventory.hosts)
         problems.tell(
-            f"The platform {platform_name} runs on one host and the group mesh has {len(inventory.hosts)} ({names}); "
+            f"The platform {platform_name} {does} one host and the group mesh has {len(inventory.hosts)} ({names}); "
             "leave one of them, or set mesh_platform: systemd"
         )
     for host in inventory.hosts:
         if host.connection not in ("local", "ansible.builtin.local"):
             problems.tell(
-                f"The platform {platform_name} runs on this machine and the host {host.name} has ansible_connection "
+                f"The platform {platform_name} {does} this machine and the host {host.name} has ansible_connection "
                 f"{shown(host.connection)}; set ansible_connection: local for it, or mesh_platform: systemd"
             )
 

@@ -16,6 +16,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import (
     Kind,
     ListOf,
     MapOf,
+    Network,
     Number,
     OneOf,
     PrivateSubnet,
@@ -46,6 +47,49 @@ SERVICE = Fields(
         "db_pool": Fields({"min": Integer(1, 100), "max": Integer(1, 100)}),
     }
 )
+BUNDLED, EXTERNAL, CLOUDNATIVEPG = "bundled", "external", "cloudnativepg"
+STORE_HOST = Text(
+    "a DNS name or an IPv4 address", r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?", 253
+)
+NETWORKS = ListOf(Network(), least=1)
+DATABASE = Fields(
+    {
+        "kind": Choice((BUNDLED, EXTERNAL, CLOUDNATIVEPG)),
+        "host": STORE_HOST,
+        "networks": NETWORKS,
+        "sslmode": Choice(("disable", "prefer", "require")),
+        "storage_gb": Integer(1, 65536),
+    }
+)
+CACHE = Fields(
+    {
+        "kind": Choice((BUNDLED, EXTERNAL)),
+        "host": STORE_HOST,
+        "networks": NETWORKS,
+        "tls": Boolean(),
+        "storage_gb": Integer(1, 65536),
+    }
+)
+LABEL = Text(
+    "1 to 63 characters a-z, 0-9 and -, beginning and ending with a letter or digit",
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
+    63,
+)
+OBJECT_NAME = Text("the name of an object, of a-z, 0-9, - and dots", r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", 253)
+INGRESS = Fields(
+    {
+        "class": OBJECT_NAME,
+        "tls_secret": OBJECT_NAME,
+        "namespace": LABEL,
+        "annotations": MapOf(
+            r"([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?",
+            "an annotation's name",
+            Text("a text", longest=4096),
+        ),
+    },
+    ("class", "tls_secret"),
+)
+AUTOSCALE = Fields({"max": Integer(1, 26), "cpu_percent": Integer(1, 1000)})
 PLAN_SETS_IT = "the plan sets it"
 OWN_SETTINGS = {
     "port": "set mesh_postgresql.port",
@@ -349,8 +393,8 @@ VARIABLES: tuple[Variable, ...] = (
     ),
     Variable(
         "mesh_platform",
-        Choice(("process", "systemd", "compose")),
-        "What runs the mesh: local processes on this machine, systemd on VMs, or Docker Compose.",
+        Choice(("process", "systemd", "compose", "kubernetes")),
+        "What runs the mesh: local processes on this machine, systemd on VMs, Docker Compose, or a Kubernetes cluster.",
         "systemd",
         "systemd",
     ),
@@ -410,7 +454,7 @@ VARIABLES: tuple[Variable, ...] = (
         "mesh_os",
         Choice(("debian-13", "debian-12")),
         "Operating system of the host; preflight refuses a host that differs. Container images are of the same release "
-        "of Debian (platforms systemd and compose).",
+        "of Debian (platforms systemd, compose and kubernetes).",
         "debian-13",
         "debian-13",
         group="Hosts",
@@ -419,7 +463,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "mesh_arch",
         Choice(("x86_64", "aarch64")),
-        "Processor architecture of the host (platforms systemd and compose).",
+        "Processor architecture of the host, or of the cluster's nodes (platforms systemd, compose and kubernetes).",
         "x86_64",
         "x86_64",
         group="Hosts",
@@ -449,9 +493,9 @@ VARIABLES: tuple[Variable, ...] = (
             "a registry with an optional port and path, as registry.example:5000/mesh",
             r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[a-z0-9]+([._-][a-z0-9]+)*)*",
         ),
-        "Registry that hosts pull the container images from, by digest (platform compose).",
+        "Registry that hosts pull the container images from, by digest (platforms compose and kubernetes).",
         "registry.acme.example/mesh",
-        default_text="none: the controller sends the images",
+        default_text="none: the controller sends the images (compose), or every node has them (kubernetes)",
     ),
     Variable(
         "mesh_services",
@@ -487,6 +531,17 @@ VARIABLES: tuple[Variable, ...] = (
         "{maxmemory_mb: 1024}",
         {},
         "`{}`: port 6379 (16379 embedded), memory by the size",
+        group="Parts",
+    ),
+    Variable(
+        "mesh_autoscale",
+        MapOf(SERVICE_PATTERN, SERVICE_RULE, AUTOSCALE, known=SERVICES),
+        "Services that get more replicas when they are busy: the most there may be, and the share of the requested CPU "
+        "that they are held at. The least is `replicas` of mesh_services; `max` of that number leaves it there "
+        "(platform kubernetes).",
+        "{api-gateway: {max: 10, cpu_percent: 70}}",
+        {},
+        "`{}`: by the size; none for local and small",
         group="Parts",
     ),
     Variable(
@@ -637,6 +692,118 @@ VARIABLES: tuple[Variable, ...] = (
         "true",
         True,
         group="Verification",
+    ),
+    Variable(
+        "mesh_kubernetes_namespace",
+        LABEL,
+        "Namespace of the mesh, which holds nothing else.",
+        "ai-mesh",
+        default_text="mesh_name",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_kubeconfig",
+        Text("the path of a file on the controller", longest=4096),
+        "File that says where the cluster's API is and how to log in; it is read and never changed.",
+        "~/.kube/acme.yaml",
+        default_text="the variable KUBECONFIG of the environment, else ~/.kube/config",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_context",
+        Text("the name of a context in the kubeconfig"),
+        "Context of the kubeconfig.",
+        "acme-prod",
+        default_text="the kubeconfig's current one",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_method",
+        Choice(("helm", "manifests")),
+        "Whether the mesh is a release of Helm, or plain objects that are applied in order; updates by step, scaling "
+        "and the others need Helm.",
+        "manifests",
+        "helm",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_policies",
+        Choice(("enforced", "unenforced")),
+        "What the cluster's network does with NetworkPolicies; verification fails when it does not do that.",
+        "unenforced",
+        "enforced",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_timeout_s",
+        Integer(60, 7200),
+        "Seconds within which a deployment has to be ready.",
+        "900",
+        600,
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_image_pull_secret",
+        OBJECT_NAME,
+        "Secret of the namespace with which nodes log in to mesh_image_registry.",
+        "registry-login",
+        default_text="none",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_storage_class",
+        OBJECT_NAME,
+        "Storage class of the volumes of PostgreSQL and Redis.",
+        "fast",
+        default_text="the cluster's default class",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_database",
+        DATABASE,
+        "PostgreSQL: `bundled` is one server of the mesh's own, `cloudnativepg` a cluster that the operator of that "
+        "name runs, `external` a server that is there already (`host`, its port in mesh_postgresql, the `networks` "
+        "that it may have its address in, `sslmode`).",
+        "{kind: external, host: db.acme.example, networks: [192.0.2.0/24], sslmode: require}",
+        {},
+        "`{kind: bundled}`, storage by the size",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_cache",
+        CACHE,
+        "Redis: `bundled` is one server of the mesh's own, `external` one that is there already (`host`, its port in "
+        "mesh_redis, the `networks` that it may have its address in, `tls`).",
+        "{kind: external, host: redis.acme.example, networks: [192.0.2.0/24]}",
+        {},
+        "`{kind: bundled}`, storage by the size",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_service_type",
+        Choice(("ClusterIP", "NodePort", "LoadBalancer")),
+        "Type of the Services of those of the mesh that have exposure edge.",
+        "LoadBalancer",
+        "ClusterIP",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_ingress",
+        INGRESS,
+        "Ingress of the services that have exposure edge, the gateway at mesh_domain and the others at their name "
+        "before it: its class, the Secret with its certificate, annotations, and the namespace of its controller, "
+        "which alone gets in then.",
+        "{class: nginx, tls_secret: mesh-tls, namespace: ingress-nginx}",
+        default_text="no Ingress",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_monitoring_namespace",
+        LABEL,
+        "Namespace of the Prometheus that asks the services for their metrics, which gets in then.",
+        "monitoring",
+        default_text="none: nothing outside asks",
+        group="Kubernetes",
     ),
     Variable(
         "mesh_target_version",

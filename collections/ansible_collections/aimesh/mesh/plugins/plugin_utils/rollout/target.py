@@ -13,10 +13,22 @@ Entry = Mapping[str, Any]
 def rollback_target(
     history: Sequence[Entry], unfinished: Mapping[str, Any] | None, wanted: str | None = None
 ) -> dict[str, Any]:
-    """The plan's `release` section of the release to go back to, as an earlier run recorded it.
+    """The plan's `release` section of the release to go back to, see `rollback_entry`."""
+    return dict(rollback_entry(history, unfinished, wanted)["document"])
+
+
+def rollback_entry(
+    history: Sequence[Entry],
+    unfinished: Mapping[str, Any] | None,
+    wanted: str | None = None,
+    *,
+    by: str = "release",
+) -> Entry:
+    """The entry of the history to go back to, as an earlier run recorded it.
 
     `wanted` is a version or a full id, and has to be in the history. Without it: the applied release while an update
-    is unfinished, else the one before it. Raises PlanError with one sentence.
+    is unfinished, else the one before it; `by` `digest` the plan before it, be it of the same release. Raises PlanError
+    with one sentence.
     """
     known = [entry for entry in history if entry.get("document")]
     if not known:
@@ -29,25 +41,26 @@ def rollback_target(
             raise PlanError(
                 f"mesh_target_version is '{wanted}', which this mesh has not run; its release history has {there}."
             )
-        return dict(found[-1]["document"])
+        return found[-1]
     if unfinished and unfinished.get("to") != applied["release"]:
-        return dict(applied["document"])
-    before = _before(known)
+        return applied
+    before = _before(known, by)
     if before is None:
+        what = "release" if by == "release" else "plan"
         raise PlanError(
-            f"There is nothing to roll back to: this mesh ran no release before {applied['release']}; "
+            f"There is nothing to roll back to: this mesh ran no {what} before {applied['release']}; "
             "name another one of its history with -e mesh_target_version=<version>."
         )
-    return dict(before["document"])
+    return before
 
 
-def _before(known: Sequence[Entry]) -> Entry | None:
+def _before(known: Sequence[Entry], by: str) -> Entry | None:
     """The release before the applied one: what a rollback has left behind is not gone back to."""
     stack: list[Entry] = []
     for entry in known:
-        names = [each["release"] for each in stack]
-        if entry.get("verb") == "rollback" and entry["release"] in names:
-            del stack[names.index(entry["release"]) :]
-        if not stack or stack[-1]["release"] != entry["release"]:
+        names = [each[by] for each in stack]
+        if entry.get("verb") == "rollback" and entry[by] in names:
+            del stack[names.index(entry[by]) :]
+        if not stack or stack[-1][by] != entry[by]:
             stack.append(entry)
     return stack[-2] if len(stack) > 1 else None

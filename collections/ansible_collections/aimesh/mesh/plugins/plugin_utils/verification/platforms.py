@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Platform:
-    """`hints` by subject; `{unit}`, `{host}`, `{subject}`, `{logs}`, `{config}` and `{state}` are filled in."""
+    """`hints` by subject.
+
+    `{unit}`, `{host}`, `{subject}`, `{logs}`, `{config}`, `{state}`, `{mesh}` and `{namespace}` are filled in.
+    """
 
     name: str
     capabilities: frozenset[str]
@@ -30,7 +33,19 @@ _SHARED_HINTS = {
 SYSTEMD = Platform(
     name="systemd",
     capabilities=frozenset(
-        {"supervisor", "sockets", "files", "postgresql", "redis", "edge", "records", "slots", "monitoring", "backup"}
+        {
+            "supervisor",
+            "processes",
+            "sockets",
+            "files",
+            "postgresql",
+            "redis",
+            "edge",
+            "records",
+            "slots",
+            "monitoring",
+            "backup",
+        }
     ),
     supervisor="systemd",
     hints=_SHARED_HINTS
@@ -50,7 +65,7 @@ SYSTEMD = Platform(
 
 PROCESS = Platform(
     name="process",
-    capabilities=frozenset({"supervisor", "sockets", "files", "postgresql", "redis", "records"}),
+    capabilities=frozenset({"supervisor", "processes", "sockets", "files", "postgresql", "redis", "records"}),
     supervisor="supervisord",
     supervisor_socket="supervisor.sock",
     hints=_SHARED_HINTS
@@ -70,7 +85,7 @@ PROCESS = Platform(
 
 COMPOSE = Platform(
     name="compose",
-    capabilities=SYSTEMD.capabilities | {"containers"},
+    capabilities=SYSTEMD.capabilities | {"containers", "container_logs"},
     supervisor="compose",
     hints=_SHARED_HINTS
     | {
@@ -88,4 +103,22 @@ COMPOSE = Platform(
     },
 )
 
-PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (SYSTEMD, PROCESS, COMPOSE)}
+KUBERNETES = Platform(
+    name="kubernetes",
+    capabilities=frozenset({"supervisor", "containers", "postgresql", "redis", "slots", "network_policies"}),
+    supervisor="kubernetes",
+    hints=_SHARED_HINTS
+    | {
+        "unit": "kubectl -n {namespace} describe pods -l app.kubernetes.io/component={subject}; logs --previous",
+        "container": "kubectl -n {namespace} get pod -o yaml of {subject}; a deploy puts right what differs",
+        "edge": "kubectl -n {namespace} get endpointslices,ingress; kubectl -n {namespace} describe service {subject}",
+        "smoke": "kubectl -n {namespace} logs -l app.kubernetes.io/component={subject} --tail=50",
+        "network": "kubectl -n {namespace} get networkpolicies; docs/kubernetes.md on network plugins",
+        "postgresql": "kubectl -n {namespace} logs -l app.kubernetes.io/component=postgresql --tail=50",
+        "redis": "kubectl -n {namespace} logs -l app.kubernetes.io/component=redis --tail=50",
+        "records": "kubectl -n {namespace} get configmap {mesh}-state-home; a deploy writes it again",
+        "rollout": "kubectl -n {namespace} get configmap {mesh}-state-home; update.yml goes on, rollback.yml goes back",
+    },
+)
+
+PLATFORMS: dict[str, Platform] = {platform.name: platform for platform in (SYSTEMD, PROCESS, COMPOSE, KUBERNETES)}

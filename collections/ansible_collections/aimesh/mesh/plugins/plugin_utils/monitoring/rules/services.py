@@ -20,6 +20,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules.model
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import PREFIX, PROBE
 
 P95 = "service:ai_mesh_latency_seconds:p95_rate5m"
+HIGH_ERROR_RATE, ERROR_WINDOW = "HighErrorRate", "5m"
 
 
 def group(context: Context) -> Group:
@@ -90,14 +91,15 @@ def _probe_failed(context: Context) -> Alert:
 def _high_error_rate(context: Context) -> Alert:
     limit = context.plan["thresholds"]["error_ratio"]
     return Alert(
-        "HighErrorRate",
-        f"{ratio('5m')} > {number(limit)}\nand on (job, service) {context.several(requests('5m'), '5m')}",
+        HIGH_ERROR_RATE,
+        f"{ratio(ERROR_WINDOW)} > {number(limit)}\n"
+        f"and on (job, service) {context.several(requests(ERROR_WINDOW), ERROR_WINDOW)}",
         "5m",
         CRITICAL,
         OF_SERIES,
         "{{ $labels.service }} fails {{ $value | humanizePercentage }} of its requests",
         "The error rate of {{ $labels.service }} over "
-        f"{context.window('5m')} is {{{{ $value | humanizePercentage }}}}; the limit is {percent(limit)}.",
+        f"{context.window(ERROR_WINDOW)} is {{{{ $value | humanizePercentage }}}}; the limit is {percent(limit)}.",
     )
 
 

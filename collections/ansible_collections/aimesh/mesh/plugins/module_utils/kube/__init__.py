@@ -1,0 +1,1 @@
+"""What modules need to work with a Kubernetes cluster through its API."""

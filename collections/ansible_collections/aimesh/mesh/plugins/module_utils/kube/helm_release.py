@@ -1,0 +1,140 @@
+"""Brings a Helm release to what the plan says: look, change what differs, watch, and go back when it will not run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.drift import drifted
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import DEPLOYED, Helm, HelmError, Record
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import (
+    WATCHED,
+    Key,
+    Object,
+    changes,
+    diff_text,
+    key_of,
+    objects_of,
+)
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_verdict import Workload
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience, Watched, watch
+
+PENDING = "pending-"
+HELM_RECORDS = "owner=helm,name={release}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a run would change. `rows` are lines for people; `before` and `after` the text of a diff."""
+
+    rows: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+    restarts: tuple[str, ...] = ()
+    """Stores that would restart: their pods have no second one that serves meanwhile."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The chart (folder or archive), its values, and what Helm's history says of the revision."""
+
+    chart: str
+    values: Mapping[str, Any]
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How bringing it there ended. `went_back` is the revision whose objects are back, 0 when none is."""
+
+    watched: Watched
+    revision: int = 0
+    went_back: int = 0
+    why: tuple[str, ...] = field(default=())
+
+
+def difference(cluster: Cluster, helm: Helm, record: Record | None, wanted: Wanted) -> tuple[Difference, list[Object]]:
+    """What differs from the plan, in Helm's record and in the cluster itself, and the objects that are wanted."""
+    objects = objects_of(helm.rendered(wanted.chart, wanted.values))
+    recorded = objects_of(record.manifest) if record is not None else []
+    rows = changes(recorded, objects)
+    if record is not None and record.status != DEPLOYED:
+        rows.append(f"~ release {helm.release} (Helm calls it {record.status})")
+    if record is not None and not rows:
+        rows = [f"{row} (changed by somebody else)" for row in drifted(cluster, objects)]
+    old, new = ({key_of(each): each for each in side} for side in (recorded, objects))
+    touched: list[Key] = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    restarts = tuple(key[2] for key in touched if _restarts(old.get(key), new.get(key)))
+    return Difference(tuple(rows), diff_text(recorded, touched), diff_text(objects, touched), restarts), objects
+
+
+def _restarts(before: Object | None, after: Object | None) -> bool:
+    """Whether a StatefulSet that is there would make its pods anew."""
+    if before is None or after is None or after["kind"] != "StatefulSet":
+        return False
+    return bool(before["spec"]["template"] != after["spec"]["template"])
+
+
+def workloads_of(objects: list[Object]) -> list[Workload]:
+    return [Workload(each["kind"], each["metadata"]["name"]) for each in objects if each["kind"] in WATCHED]
+
+
+def bring(
+    cluster: Cluster,
+    helm: Helm,
+    record: Record | None,
+    wanted: Wanted,
+    objects: list[Object],
+    patience: Patience,
+    before_change: Callable[[], None],
+) -> Ended:
+    """Upgrade, watch, and go back to the last revision that was deployed when it fails. Raises ClusterError.
+
+    `before_change` is called before each change, and stops it by raising. A first install that fails stays as it is,
+    to be looked at; the next deploy goes on from there.
+    """
+    before_change()
+    if record is not None and record.status.startswith(PENDING):
+        forget_pending(cluster, helm.release)
+    good = last_good(helm.history())
+    try:
+        helm.upgrade(wanted.chart, wanted.values, wanted.description)
+    except HelmError as error:
+        return _back(cluster, helm, good, Watched(False, str(error)), patience, before_change)
+    watched = watch(cluster, workloads_of(objects), patience)
+    if watched.ready:
+        newest = helm.record()
+        return Ended(watched, newest.revision if newest else 0)
+    return _back(cluster, helm, good, watched, patience, before_change)
+
+
+def last_good(rows: list[dict[str, Any]]) -> int:
+    """The revision to go back to: the newest that Helm calls deployed, 0 when there is none."""
+    return max((int(row["revision"]) for row in rows if row["status"] == DEPLOYED), default=0)
+
+
+def forget_pending(cluster: Cluster, release: str) -> None:
+    """Remove Helm's record of an operation that died with its process; the run lease says that nobody is at it."""
+    for secret in cluster.list("Secret", labels=HELM_RECORDS.format(release=release)):
+        if secret["metadata"].get("labels", {}).get("status", "").startswith(PENDING):
+            cluster.delete("Secret", secret["metadata"]["name"])
+
+
+def _back(
+    cluster: Cluster, helm: Helm, good: int, failed: Watched, patience: Patience, before_change: Callable[[], None]
+) -> Ended:
+    if not good:
+        return Ended(failed, why=("Nothing was deployed before, so it stays as it is, to be looked at.",))
+    try:
+        before_change()
+        helm.rollback(good)
+        record = helm.record()
+        back = watch(cluster, workloads_of(objects_of(record.manifest if record else "")), patience)
+    except ClusterError as error:
+        return Ended(failed, why=(f"Going back to revision {good} failed, too: {error}",))
+    if not back.ready:
+        return Ended(failed, went_back=good, why=(f"Revision {good} is back and does not run either: {back.message}",))
+    return Ended(failed, went_back=good, why=(f"Revision {good} is back, and runs.",))

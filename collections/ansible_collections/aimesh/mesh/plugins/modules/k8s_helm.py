@@ -1,0 +1,213 @@
+#!/usr/bin/python
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: k8s_helm
+short_description: Bring the Helm release of a mesh to what the plan says, and back when it will not run
+description:
+  - C(present) compares what the chart gives with the plan's values to Helm's record of the release and to the objects
+    in the cluster. Where something differs it upgrades the release, watches until everything is available, and goes
+    back to the last good revision when that will not come. The error names the reason, with the last lines of the log.
+  - C(compare) only says what differs.
+  - C(absent) uninstalls the release.
+  - C(status) tells what runs.
+  - Values go to Helm on standard input. Secrets are no values; only their names are.
+  - The operator's kubeconfig, current context, Helm repositories and caches are not touched.
+version_added: 1.2.0
+author:
+  - aimesh (@aimesh)
+requirements:
+  - Helm 3.18 or later
+  - the Python package C(kubernetes) where the module runs
+extends_documentation_fragment:
+  - aimesh.mesh.slice
+  - aimesh.mesh.cluster
+options:
+  verb:
+    description: What to do.
+    type: str
+    default: present
+    choices: [present, compare, absent, status]
+  mesh:
+    description: Name of the mesh. Filled in by the action plugin.
+    type: str
+    default: ""
+  release:
+    description: Name of the Helm release. Filled in by the action plugin.
+    type: str
+    required: true
+  chart:
+    description: Folder or archive of the chart. Filled in by the action plugin.
+    type: str
+    default: ""
+  values:
+    description: Values of the chart. Filled in by the action plugin.
+    type: dict
+    default: {}
+  note:
+    description: What Helm's history says of the revision.
+    type: str
+    default: ""
+  timeout_s:
+    description: Seconds that a rollout may take.
+    type: float
+    default: 600.0
+  grace_s:
+    description: Seconds that an image pull or a refusal may take to mend itself before it counts.
+    type: float
+    default: 20.0
+  helm:
+    description: The program.
+    type: str
+    default: helm
+"""
+
+EXAMPLES = r"""
+- name: Release of the mesh is as the plan says, and available
+  aimesh.mesh.k8s_helm:
+
+- name: Release of the mesh is gone
+  aimesh.mesh.k8s_helm:
+    verb: absent
+"""
+
+RETURN = r"""
+revision:
+  description: Helm's number of the revision that is there after the call.
+  returned: present and status
+  type: int
+  sample: 3
+differences:
+  description: What differed from the plan, one line each.
+  returned: present and compare
+  type: list
+  elements: str
+  sample: ["~ Deployment registry", "+ Job migrate-1-1-0"]
+restarts:
+  description: Stores whose pods would be made anew, which nothing serves for meanwhile.
+  returned: present and compare
+  type: list
+  elements: str
+  sample: []
+seconds:
+  description: How long it took until everything was available.
+  returned: present, when something was changed
+  type: float
+  sample: 31.5
+went_back:
+  description: The revision whose objects are back after a failure.
+  returned: when it failed
+  type: int
+lines:
+  description: What runs, for people.
+  returned: status
+  type: list
+  elements: str
+remote_calls:
+  description: Number of remote calls that this task made.
+  returned: always
+  type: int
+  sample: 1
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import Helm
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release import Wanted, bring, difference
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import renew_lease, state_map_name
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import release_lines
+from ansible_collections.aimesh.mesh.plugins.module_utils.lease import LeaseLostError
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS
+
+
+def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any]:
+    params = module.params
+    record = helm.record()
+    wanted = Wanted(params["chart"], params["values"], params["note"])
+    found, objects = difference(cluster, helm, record, wanted)
+    result: dict[str, Any] = {
+        "changed": bool(found.rows),
+        "differences": list(found.rows),
+        "restarts": list(found.restarts),
+        "revision": record.revision if record else 0,
+        "diff": {
+            "before_header": f"release {helm.release}",
+            "after_header": f"release {helm.release}",
+            "before": found.before,
+            "after": found.after,
+            # What somebody else changed in the cluster is in no manifest.
+            "prepared": "" if found.before != found.after else "".join(f"{row}\n" for row in found.rows),
+        },
+    }
+    if params["verb"] == "compare":
+        return result | {"changed": False}
+    if not found.rows or module.check_mode:
+        return result
+    patience = Patience(params["timeout_s"], params["grace_s"])
+
+    def before_change() -> None:
+        renew_lease(cluster, state_map_name(params["mesh"]), params["run_id"])
+
+    ended = bring(cluster, helm, record, wanted, objects, patience, before_change)
+    result |= {"seconds": ended.watched.seconds, "revision": ended.revision or ended.went_back}
+    if not ended.watched.ready:
+        told = "\n".join([ended.watched.told, *ended.why])
+        module.fail_json(msg=told, went_back=ended.went_back, **result)
+    return result
+
+
+def absent(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any]:
+    if not helm.history():
+        return {}
+    if not module.check_mode:
+        renew_lease(cluster, state_map_name(module.params["mesh"]), module.params["run_id"])
+        helm.uninstall()
+    return {"changed": True}
+
+
+def status(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any]:
+    del module
+    record = helm.record()
+    return {"revision": record.revision if record else 0, "lines": release_lines(cluster, helm.release, record)}
+
+
+VERBS = {"present": present, "compare": present, "absent": absent, "status": status}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **COMMON_OPTIONS,
+            "cluster": {"type": "dict", "required": True, "options": CLUSTER_OPTIONS},
+            "verb": {"type": "str", "default": "present", "choices": list(VERBS)},
+            "mesh": {"type": "str", "default": ""},
+            "release": {"type": "str", "required": True},
+            "chart": {"type": "str", "default": ""},
+            "values": {"type": "dict", "default": {}},
+            "note": {"type": "str", "default": ""},
+            "timeout_s": {"type": "float", "default": 600.0},
+            "grace_s": {"type": "float", "default": 20.0},
+            "helm": {"type": "str", "default": "helm"},
+        },
+        required_if=[("verb", "present", ["chart"]), ("verb", "compare", ["chart"])],
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        helm = Helm(params["cluster"], params["release"], params["helm"])
+        helm.require_version()
+        result = VERBS[params["verb"]](module, Cluster.of(params["cluster"]), helm)
+    except (ClusterError, LeaseLostError, StateFileError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**({"changed": False} | result))
+
+
+if __name__ == "__main__":
+    main()
