@@ -9,8 +9,9 @@ import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes import chart_secrets, chart_values
 from helm_chart import MONITORING, NEWEST, OLDEST, helm, rendered, run_helm
 from kubernetes_manifests import main as manifests_main
-from kubernetes_objects import CHART, VERSIONS, find, of_kind, pods, rights, schema_errors
+from kubernetes_objects import CHART, find, of_kind, pods, rights
 from network_policies import End, Network
+from schema_errors import VERSIONS, schema_errors
 
 from tests.unit.kubernetes.plans import SITES, fixture, planned, site
 

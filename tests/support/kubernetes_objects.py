@@ -1,23 +1,17 @@
-"""The chart's objects in tests: plans of every size, schemas of Kubernetes' own, and what a restricted pod may be."""
+"""The chart's objects in tests: found, read and changed, and what a restricted pod may be."""
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "ai-agent-mesh"
 MANIFESTS = ROOT / "k8s"
-SCHEMAS = sorted((ROOT / "third_party" / "kubernetes").glob("v*.json"))
-VERSIONS = tuple(path.stem for path in SCHEMAS)
-"""Lines of Kubernetes that the chart is for."""
 Object = dict[str, Any]
 
 
@@ -39,30 +33,6 @@ def find(objects: Iterable[Object], kind: str, name: str) -> Object:
 
 def of_kind(objects: Iterable[Object], kind: str) -> list[Object]:
     return [each for each in objects if each["kind"] == kind]
-
-
-@cache
-def _schema(version: str) -> dict[str, Any]:
-    path = next(path for path in SCHEMAS if path.stem == version)
-    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return document
-
-
-def schema_errors(version: str, thing: Object) -> list[str]:
-    """What that line of Kubernetes has against an object, unknown keys included."""
-    document = _schema(version)
-    name = document["kinds"].get(f"{thing['apiVersion']}/{thing['kind']}")
-    if name is None:
-        return [f"{thing['apiVersion']} {thing['kind']} is not known"]
-    schema = {"$ref": f"#/definitions/{name}", "definitions": document["definitions"]}
-    validator = jsonschema.Draft7Validator(schema)
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(thing)]
-
-
-def value_errors(values: dict[str, Any]) -> list[str]:
-    """What the chart's own schema has against values."""
-    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    return [f"{error.json_path}: {error.message}" for error in jsonschema.Draft7Validator(schema).iter_errors(values)]
 
 
 def pod_of(thing: Object) -> dict[str, Any] | None:

@@ -29,9 +29,7 @@ cd /source
 """
 LEFT = (
     "tests/unit/drill",
-    "tests/unit/kubernetes/test_manifests.py",
-    "tests/unit/kubernetes/test_network_policies.py",
-    "tests/unit/kubernetes/test_values.py",
+    "tests/unit/kubernetes/test_schemas.py",
     "tests/unit/monitoring/test_dashboards.py",
     "tests/unit/monitoring/test_dashboards_live.py",
     "tests/unit/monitoring/test_rules.py",

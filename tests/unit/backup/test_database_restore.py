@@ -278,7 +278,7 @@ def test_a_restore_that_was_cut_off_is_told_with_the_folder_until_one_ends(
     assert restore.look(confirmed=True).interrupted == ""
     # As a host that loses its power: nothing is put back.
     with monkeypatch.context() as cut:
-        cut.setattr(Restore, "_put_back", lambda *_: (_ for _ in ()).throw(SystemExit))
+        cut.setattr(Restore, "_put_back", lambda *_, **__: (_ for _ in ()).throw(SystemExit))
         world.fails = "restore"
         with pytest.raises(SystemExit):
             restore.run(restore.look(confirmed=True))
@@ -287,8 +287,15 @@ def test_a_restore_that_was_cut_off_is_told_with_the_folder_until_one_ends(
     assert f"the data from before are in {aside}: run playbooks/restore.yml again, or" in told
     with pytest.raises(PostgresError, match="A restore was cut off"):
         Convergence(cluster, state, check_mode=False).run()
+    # Another that fails puts half a database back, which is not started and does not count as the whole one.
+    failed = restoring(host, cluster, world, run_id="r2")
+    with pytest.raises(BackupError):
+        failed.run(failed.look(confirmed=True))
+    assert (world.data / "content").read_text(encoding="utf-8") == "half"
+    assert "start half" not in world.asked
+    assert restoring(host, cluster, world).look(confirmed=True).interrupted == told
     world.fails = ""
-    again = restoring(host, cluster, world, run_id="r2")
+    again = restoring(host, cluster, world, run_id="r3")
     again.run(again.look(confirmed=True))
     assert restoring(host, cluster, world).look(confirmed=True).interrupted == ""
     assert Path(aside, "content").read_text(encoding="utf-8") == "old"

@@ -13,7 +13,6 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.man
 )
 from kubernetes_objects import (
     MANIFESTS,
-    VERSIONS,
     changed,
     find,
     manifests,
@@ -22,7 +21,6 @@ from kubernetes_objects import (
     pod_of,
     pods,
     rights,
-    schema_errors,
 )
 
 from tests.unit.kubernetes.plans import fixture
@@ -43,24 +41,6 @@ def test_there_is_one_file_for_each_command_of_the_playbook() -> None:
 
 def test_no_object_is_there_twice() -> None:
     assert len(set(NAMES)) == len(NAMES)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("thing", OBJECTS, ids=NAMES)
-def test_kubernetes_takes_every_object(thing: dict[str, Any], version: str) -> None:
-    assert schema_errors(version, thing) == []
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_object_that_kubernetes_would_refuse_is_seen(version: str) -> None:
-    registry = find(OBJECTS, "Deployment", "registry")
-    for bad in (
-        changed(registry, spec__replicas="two"),
-        changed(registry, spec__replica=2),
-        changed(registry, spec__template__spec__containers=[{"image": "a"}]),
-        changed(registry, apiVersion="apps/v1beta1"),
-    ):
-        assert schema_errors(version, bad) != []
 
 
 @pytest.mark.parametrize(("name", "pod"), PODS, ids=[name for name, _ in PODS])

@@ -10,16 +10,11 @@ import pytest
 import yaml
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes import chart_values
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.manifests import default_values
-from kubernetes_objects import CHART, value_errors
+from kubernetes_objects import CHART
 
 from tests.unit.kubernetes.plans import SITES, fixture, planned, site
 
 DEFAULTS: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("name", SITES)
-def test_the_schema_takes_the_values_of_every_plan(name: str) -> None:
-    assert value_errors(chart_values(site(name))) == []
 
 
 def test_the_chart_s_defaults_are_those_of_the_plan_by_example() -> None:
@@ -36,51 +31,6 @@ def paths(values: Any, prefix: str = "") -> set[str]:
 def test_helm_finds_nothing_in_the_defaults_that_a_plan_left_out(name: str) -> None:
     """It merges mappings, so a key that only the defaults have would get into every mesh."""
     assert paths(DEFAULTS) - paths(chart_values(site(name))) == set()
-
-
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        ("/mesh/nickname", "a"),
-        ("/mesh/release", "1.0.0"),
-        ("/images/mesh/reference", "aimesh/mesh-app:latest"),
-        ("/images/mesh/reference", "aimesh/mesh-app"),
-        ("/images/mesh/pullPolicy", "Always"),
-        ("/services/registry/replicas", "two"),
-        ("/services/registry/replicas", 0),
-        ("/services/registry/password", "hunter2"),
-        ("/services/registry/environment/PATH", "/bin"),
-        ("/services/registry/environment/MESH_PORT", 3001),
-        ("/services/registry/type", "ExternalName"),
-        ("/services/registry/resources/limits/memory", 512),
-        ("/services/billing", {}),
-        ("/secrets/credentials", {"db_owner_password": "x"}),
-        ("/postgresql/kind", "embedded"),
-        ("/postgresql/owner/name", 'mesh"; DROP ROLE'),
-        ("/postgresql/settings/port", 5432),
-        ("/network/flows", [{"from": "registry", "to": "ui", "port": "http"}]),
-        ("/network/flows", [{"from": "stranger", "to": "ui", "port": 3005}]),
-        ("/network/databaseNetworks", ["db.acme.example"]),
-        ("/ingress", {"className": "nginx"}),
-        ("/ingress", None),
-        ("/unknown", 1),
-    ],
-)
-def test_the_schema_refuses_what_is_not_meant(place: str, value: Any) -> None:
-    values = chart_values(fixture())
-    *parents, key = place.strip("/").split("/")
-    where = values
-    for parent in parents:
-        where = where[parent]
-    where[key] = value
-    assert value_errors(values) != []
-
-
-@pytest.mark.parametrize("key", sorted(DEFAULTS))
-def test_the_schema_misses_a_key_that_is_not_there(key: str) -> None:
-    values = chart_values(fixture())
-    del values[key]
-    assert value_errors(values) != []
 
 
 def test_the_size_decides_requests_limits_and_replicas() -> None:

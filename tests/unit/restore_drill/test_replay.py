@@ -42,13 +42,17 @@ def scratch(folder: Path, **words: object) -> Scratch:
 def test_a_replay_longer_than_a_standstill_may_be_is_waited_for(tmp_path: Path) -> None:
     made = scratch(tmp_path, segments=6, pause=0.3, last=READY)
     begun = time.monotonic()
-    made.recover()
+    try:
+        made.recover()
+    finally:
+        made._process.kill()
     assert time.monotonic() - begun > 1.5
-    made._process.kill()  # type: ignore[union-attr]
 
 
 def test_a_replay_that_stands_still_is_given_up_with_the_last_word(tmp_path: Path) -> None:
     made = scratch(tmp_path, segments=1, pause=0, last="waiting for nothing")
-    with pytest.raises(BackupError, match="has not moved for 1 s, PostgreSQL said last: LOG:  waiting for nothing"):
-        made.recover()
-    made._process.kill()  # type: ignore[union-attr]
+    try:
+        with pytest.raises(BackupError, match="has not moved for 1 s, PostgreSQL said last: LOG:  waiting for nothing"):
+            made.recover()
+    finally:
+        made._process.kill()

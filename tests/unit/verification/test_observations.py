@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import pytest
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.engine import PROBES, answer_all
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.http_probe import field, metric_sum
+from ansible_collections.aimesh.mesh.plugins.module_utils.restore_record import record_done
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.certificate import metrics_certificate
 
 CANARY = "canary-0123456789abcdef0123456789abcdef-0123"
@@ -218,6 +219,16 @@ def test_a_record_of_a_drill_that_is_no_json_is_not_called_absent(tmp_path: Path
     (tmp_path / "drills").mkdir()
     (tmp_path / "drills" / "alerts.json").write_text("{", encoding="utf-8")
     assert "not valid JSON" in ask({"kind": "drills", "state": str(tmp_path)})["error"]
+
+
+def test_the_last_restore_is_told_with_its_end(tmp_path: Path) -> None:
+    question = {"kind": "drills", "state": str(tmp_path)}
+    assert ask(question)["value"]["restored"] is None
+    record_done(str(tmp_path), "run-1", "latest")
+    seen = ask(question)["value"]
+    assert 0 <= seen["at"] - seen["restored"] < 5
+    (tmp_path / "last-restore.json").write_text('{"finished": "soon"}', encoding="utf-8")
+    assert "tells no time; remove it" in ask(question)["error"]
 
 
 def test_a_listener_is_found_with_its_owner_and_the_owner_with_its_start() -> None:

@@ -118,8 +118,11 @@ class Restore:
                 self._recover()
         except BaseException as error:
             log = self._manager.last_words() if isinstance(error, PostgresError) else ""
-            self._put_back(aside)
-            end(self._state_dir)
+            # After one that was cut off, what was put aside now is half a database, and the record names the whole one.
+            whole = not found.interrupted
+            self._put_back(aside, whole=whole)
+            if whole:
+                end(self._state_dir)
             raise self._explained(error, log) from None
         end(self._state_dir)
         return Restored(
@@ -192,7 +195,7 @@ class Restore:
             time.sleep(POLL_S)
         self._client.run(WAKE_CHECKPOINTER)
 
-    def _put_back(self, aside: Path | None) -> None:
+    def _put_back(self, aside: Path | None, *, whole: bool) -> None:
         with contextlib.suppress(Exception):
             self._supervisor.stop(self._cluster.unit, STOP_S)
         if aside is None:
@@ -202,6 +205,8 @@ class Restore:
             return
         shutil.rmtree(self._data)
         aside.rename(self._data)
+        if not whole:
+            return
         with contextlib.suppress(PostgresError):
             self._manager.start()
             self._client.run(WAKE_CHECKPOINTER)

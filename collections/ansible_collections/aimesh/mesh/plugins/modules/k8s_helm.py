@@ -17,50 +17,20 @@ description:
 version_added: 1.2.0
 author:
   - aimesh (@aimesh)
-requirements:
-  - Helm 3.18 or later
-  - the Python package C(kubernetes) where the module runs
 extends_documentation_fragment:
   - aimesh.mesh.slice
   - aimesh.mesh.cluster
+  - aimesh.mesh.release
 options:
   verb:
     description: What to do.
     type: str
     default: present
     choices: [present, compare, absent, status]
-  mesh:
-    description: Name of the mesh. Filled in by the action plugin.
-    type: str
-    default: ""
-  release:
-    description: Name of the Helm release. Filled in by the action plugin.
-    type: str
-    required: true
-  chart:
-    description: Folder or archive of the chart. Filled in by the action plugin.
-    type: str
-    default: ""
-  values:
-    description: Values of the chart. Filled in by the action plugin.
-    type: dict
-    default: {}
   note:
     description: What Helm's history says of the revision.
     type: str
     default: ""
-  timeout_s:
-    description: Seconds that a rollout may take.
-    type: float
-    default: 600.0
-  grace_s:
-    description: Seconds that an image pull or a refusal may take to mend itself before it counts.
-    type: float
-    default: 20.0
-  helm:
-    description: The program.
-    type: str
-    default: helm
 """
 
 EXAMPLES = r"""
@@ -111,20 +81,21 @@ remote_calls:
   sample: 1
 """
 
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import Helm
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release import Wanted, bring, difference
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.release_module import (
+    NEEDS_CHART,
+    RELEASE_OPTIONS,
+    keep_lease,
+    run,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import renew_lease, state_map_name
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import release_lines
-from ansible_collections.aimesh.mesh.plugins.module_utils.lease import LeaseLostError
-from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS
 
 
 def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any]:
@@ -152,10 +123,7 @@ def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, An
         return result
     patience = Patience(params["timeout_s"], params["grace_s"])
 
-    def before_change() -> None:
-        renew_lease(cluster, state_map_name(params["mesh"]), params["run_id"])
-
-    ended = bring(cluster, helm, record, wanted, objects, patience, before_change)
+    ended = bring(cluster, helm, record, wanted, objects, patience, partial(keep_lease, module, cluster))
     result |= {"seconds": ended.watched.seconds, "revision": ended.revision or ended.went_back}
     if not ended.watched.ready:
         told = "\n".join([ended.watched.told, *ended.why])
@@ -167,7 +135,7 @@ def absent(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any
     if not helm.history():
         return {}
     if not module.check_mode:
-        renew_lease(cluster, state_map_name(module.params["mesh"]), module.params["run_id"])
+        keep_lease(module, cluster)
         helm.uninstall()
     return {"changed": True}
 
@@ -184,29 +152,14 @@ VERBS = {"present": present, "compare": present, "absent": absent, "status": sta
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **COMMON_OPTIONS,
-            "cluster": {"type": "dict", "required": True, "options": CLUSTER_OPTIONS},
+            **RELEASE_OPTIONS,
             "verb": {"type": "str", "default": "present", "choices": list(VERBS)},
-            "mesh": {"type": "str", "default": ""},
-            "release": {"type": "str", "required": True},
-            "chart": {"type": "str", "default": ""},
-            "values": {"type": "dict", "default": {}},
             "note": {"type": "str", "default": ""},
-            "timeout_s": {"type": "float", "default": 600.0},
-            "grace_s": {"type": "float", "default": 20.0},
-            "helm": {"type": "str", "default": "helm"},
         },
-        required_if=[("verb", "present", ["chart"]), ("verb", "compare", ["chart"])],
+        required_if=NEEDS_CHART,
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        helm = Helm(params["cluster"], params["release"], params["helm"])
-        helm.require_version()
-        result = VERBS[params["verb"]](module, Cluster.of(params["cluster"]), helm)
-    except (ClusterError, LeaseLostError, StateFileError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**({"changed": False} | result))
+    run(module, VERBS)
 
 
 if __name__ == "__main__":

@@ -14,46 +14,16 @@ description:
 version_added: 1.2.0
 author:
   - aimesh (@aimesh)
-requirements:
-  - Helm 3.18 or later on the controller, to render
-  - the Python package C(kubernetes) where the module runs
 extends_documentation_fragment:
   - aimesh.mesh.slice
   - aimesh.mesh.cluster
+  - aimesh.mesh.release
 options:
   verb:
     description: What to do.
     type: str
     default: present
     choices: [present, compare]
-  mesh:
-    description: Name of the mesh. Filled in by the action plugin.
-    type: str
-    default: ""
-  release:
-    description: Name of the mesh as its objects carry it. Filled in by the action plugin.
-    type: str
-    required: true
-  chart:
-    description: Folder or archive of the chart. Filled in by the action plugin.
-    type: str
-    default: ""
-  values:
-    description: Values of the chart. Filled in by the action plugin.
-    type: dict
-    default: {}
-  timeout_s:
-    description: Seconds that a rollout may take.
-    type: float
-    default: 600.0
-  grace_s:
-    description: Seconds that an image pull or a refusal may take to mend itself before it counts.
-    type: float
-    default: 20.0
-  helm:
-    description: The program.
-    type: str
-    default: helm
 """
 
 EXAMPLES = r"""
@@ -80,20 +50,22 @@ remote_calls:
   sample: 1
 """
 
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.applying import apply_in_order, is_helms, look
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import Helm
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import objects_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.release_module import (
+    NEEDS_CHART,
+    RELEASE_OPTIONS,
+    keep_lease,
+    run,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import renew_lease, state_map_name
-from ansible_collections.aimesh.mesh.plugins.module_utils.lease import LeaseLostError
-from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS
 
 
 def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any]:
@@ -114,11 +86,8 @@ def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, An
     if not found.rows or module.check_mode or params["verb"] == "compare":
         return result
 
-    def before_change() -> None:
-        renew_lease(cluster, state_map_name(params["mesh"]), params["run_id"])
-
     patience = Patience(params["timeout_s"], params["grace_s"])
-    ended = apply_in_order(cluster, objects, found.stale, patience, before_change)
+    ended = apply_in_order(cluster, objects, found.stale, patience, partial(keep_lease, module, cluster))
     if not ended.ready:
         back = "Go back with playbooks/rollback.yml, or mend it and deploy again."
         module.fail_json(msg=f"{ended.told}\n{back}", seconds=ended.seconds, **result)
@@ -131,28 +100,13 @@ VERBS = {"present": present, "compare": present}
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **COMMON_OPTIONS,
-            "cluster": {"type": "dict", "required": True, "options": CLUSTER_OPTIONS},
+            **RELEASE_OPTIONS,
             "verb": {"type": "str", "default": "present", "choices": list(VERBS)},
-            "mesh": {"type": "str", "default": ""},
-            "release": {"type": "str", "required": True},
-            "chart": {"type": "str", "default": ""},
-            "values": {"type": "dict", "default": {}},
-            "timeout_s": {"type": "float", "default": 600.0},
-            "grace_s": {"type": "float", "default": 20.0},
-            "helm": {"type": "str", "default": "helm"},
         },
-        required_if=[("verb", "present", ["chart"]), ("verb", "compare", ["chart"])],
+        required_if=NEEDS_CHART,
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        helm = Helm(params["cluster"], params["release"], params["helm"])
-        helm.require_version()
-        result = VERBS[params["verb"]](module, Cluster.of(params["cluster"]), helm)
-    except (ClusterError, LeaseLostError, StateFileError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**({"changed": False} | result))
+    run(module, VERBS)
 
 
 if __name__ == "__main__":

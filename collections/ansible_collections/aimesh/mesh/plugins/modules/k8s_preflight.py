@@ -16,7 +16,6 @@ requirements:
 extends_documentation_fragment:
   - aimesh.mesh.cluster
 options:
-  uses_helm: {description: Whether Helm is needed., type: bool, default: true}
   needs_volumes: {description: Whether the mesh asks for volumes., type: bool, default: true}
   storage_class: {description: Storage class of the volumes. Without it the cluster's default., type: str, default: ""}
   helm: {description: The program., type: str, default: helm}
@@ -66,7 +65,6 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "cluster": {"type": "dict", "required": True, "options": CLUSTER_OPTIONS},
-            "uses_helm": {"type": "bool", "default": True},
             "needs_volumes": {"type": "bool", "default": True},
             "storage_class": {"type": "str", "default": ""},
             "helm": {"type": "str", "default": "helm"},
@@ -75,8 +73,8 @@ def main() -> None:
     )
     params = module.params
     try:
-        if params["uses_helm"]:
-            Helm(params["cluster"], "", params["helm"]).require_version()
+        # Plain manifests are rendered by it, too.
+        Helm(params["cluster"], "", params["helm"]).require_version()
         cluster = Cluster.of(params["cluster"])
         version = cluster.version()
         problems = shortcomings(cluster, version, volumes=params["needs_volumes"], storage=params["storage_class"])

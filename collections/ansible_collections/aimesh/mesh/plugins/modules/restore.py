@@ -106,8 +106,8 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import 
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.lock import run_lock
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import load_spec
 from ansible_collections.aimesh.mesh.plugins.module_utils.database_restore import Restore, refuse_live
-from ansible_collections.aimesh.mesh.plugins.module_utils.last_restore import record_restore
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, cluster_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.restore_record import record_done
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor, supervisor_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
 
@@ -144,7 +144,7 @@ def restore(module: AnsibleModule) -> dict[str, Any]:
     work = _restore(module)
     with run_lock(module.params["state_dir"], "restore"):
         done = work.run(work.look(module.params["confirmed"]))
-        record_restore(module.params["state_dir"], module.params["run_id"], module.params["target"])
+        record_done(module.params["state_dir"], module.params["run_id"], module.params["target"])
     lines = [done.text, ", ".join(f"{stage} {seconds} s" for stage, seconds in done.stages.items())]
     if done.aside:
         size = f"{done.aside_bytes / 1e6:.0f} MB"

@@ -22,7 +22,7 @@ OLDEST, TOO_NEW = (3, 18), (5, 0)
 HISTORY_MAX = 10
 CALL_S = 180
 DEPLOYED = "deployed"
-INSTALL = "install Helm 3.18 or later (https://helm.sh/docs/intro/install/), or set mesh_kubernetes_method: manifests"
+INSTALL = "install Helm 3.18 or later (https://helm.sh/docs/intro/install/)"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\b")
 _CREDENTIAL = re.compile(r"(?i)(bearer |password[=:] ?|token[=:] ?)\S+")
 
@@ -63,9 +63,7 @@ class Helm:
                 stdin=subprocess.DEVNULL,
             )
         except OSError:
-            raise HelmError(
-                f"The program {self.program} is not here, and the Helm release needs it; {INSTALL}."
-            ) from None
+            raise HelmError(f"The program {self.program} is not here, and the chart needs it; {INSTALL}.") from None
         return check_version(told.stdout.strip() or told.stderr.strip())
 
     def record(self) -> Record | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json
-from ansible_collections.aimesh.mesh.plugins.module_utils.last_restore import last_restore
+from ansible_collections.aimesh.mesh.plugins.module_utils.restore_record import last_done
 
 from .base import Environment, ProbeError, Question
 
@@ -22,7 +22,7 @@ def answer_drills(question: Question, _environment: Environment) -> dict[str, An
     """
     path = Path(str(question["state"]), FOLDER, "alerts.json")
     try:
-        seen = {"alerts": read_json(str(path)), "restored": last_restore(str(question["state"]))}
+        seen = {"alerts": read_json(str(path)), "restored": last_done(str(question["state"]))}
         return {"at": round(time.time(), 3), **seen}
     except StateFileError as error:
         raise ProbeError(str(error)) from None

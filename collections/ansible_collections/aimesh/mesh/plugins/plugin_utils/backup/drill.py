@@ -77,5 +77,5 @@ def lines_of(proof: Mapping[str, Any]) -> list[str]:
         f"{proof['forecast']['rto_s']:.1f} s.",
         f"The dump {dump['path']} restores: {dump['rows']} rows in {dump['tables']} tables, in {dump['seconds']:.1f} s."
         if dump
-        else "No dump was made yet, so none was restored.",
+        else "No dump was made yet, so none was restored; playbooks/backup.yml -e mesh_backup_kind=dump makes one.",
     ]

@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.expected import bundled_stores
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import (
-    cluster_of,
-    in_cluster,
-    release_of,
-    uses_helm,
-)
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import cluster_of, in_cluster, release_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
 
 
@@ -38,7 +33,6 @@ def preflight_arguments(part: Slice) -> dict[str, Any]:
     """What the module takes. Raises SliceError for a plan that is about hosts."""
     return {
         "cluster": where_arguments(part)["cluster"],
-        "uses_helm": uses_helm(part.plan),
         "needs_volumes": bool(bundled_stores(part.plan)),
         "storage_class": part.plan["kubernetes"]["storage_class"] or "",
     }

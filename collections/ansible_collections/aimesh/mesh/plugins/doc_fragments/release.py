@@ -1,0 +1,40 @@
+"""The options of modules that bring the objects of a mesh's chart to a cluster."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+requirements:
+  - Helm 3.18 or later on the controller
+  - the Python package C(kubernetes) where the module runs
+options:
+  mesh:
+    description: Name of the mesh. Filled in by the action plugin.
+    type: str
+    default: ""
+  release:
+    description: Name of the release, which all its objects carry. Filled in by the action plugin.
+    type: str
+    required: true
+  chart:
+    description: Folder or archive of the chart. Filled in by the action plugin.
+    type: str
+    default: ""
+  values:
+    description: Values of the chart. Filled in by the action plugin.
+    type: dict
+    default: {}
+  timeout_s:
+    description: Seconds that a rollout may take.
+    type: float
+    default: 600.0
+  grace_s:
+    description: Seconds that an image pull or a refusal may take to mend itself before it counts.
+    type: float
+    default: 20.0
+  helm:
+    description: The program.
+    type: str
+    default: helm
+"""
