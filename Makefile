@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SITE ?= local
+LAB ?= lab
 VENV := .venv
 APP_VENV := .cache/app-venv
 BIN := $(VENV)/bin
@@ -12,10 +13,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 .PHONY: help venv venv-dev venv-kubernetes venv-app release images deploy verify status destroy lint docs dashboards \
         k8s test test-unit test-app test-local test-vm test-compose test-needs test-browser screenshots acceptance \
-        bench-app clean test-k8s kube-lab kube-lab-down
+        bench-app clean test-k8s kube-lab kube-lab-images kube-lab-down
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  SITE=NAME picks inventories/NAME (default: local); ARGS='…' goes to ansible-playbook."
 
@@ -98,10 +99,14 @@ test-k8s: test-needs venv-kubernetes release  ## The mesh on a Kubernetes cluste
 
 kube-lab: venv  ## A Kubernetes cluster of three nodes on this machine, to play with
 	@$(BIN)/python tools/test_needs.py testbed cluster
-	@$(BIN)/python -m tests.testbed.cluster up lab
+	@$(BIN)/python -m tests.testbed.cluster up $(LAB)
+
+kube-lab-images: release  ## Build the mesh's images on a bare Debian, and give them to the nodes of that cluster
+	@$(BIN)/python tools/images.py --base "$$($(BIN)/python -m tests.testbed base)"
+	@$(BIN)/python -m tests.testbed.cluster load $(LAB)
 
 kube-lab-down: venv  ## Take that cluster away
-	@$(BIN)/python -m tests.testbed.cluster down lab
+	@$(BIN)/python -m tests.testbed.cluster down $(LAB)
 
 acceptance: test-needs venv-kubernetes venv-app release  ## Everything, in resumable parts, each leaving a dated result
 	@$(BIN)/python tools/test_needs.py object-store cluster

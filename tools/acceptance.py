@@ -76,7 +76,7 @@ PARTS = {
                 (PYTHON, "-m", "pytest", "-s", *(f"tests/vm/{file}" for file in DISASTERS)),
                 real_hosts=True,
             ),
-            KUBERNETES,
+            *KUBERNETES,
             Suite(
                 "fresh-clone",
                 "make deploy in a fresh clone, cold and again, as root and as a plain user",

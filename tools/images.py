@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import verification_image
 from bootstrap import ROOT
 from image_engine import Engine, ImageError
 from image_layers import LayerCache
+from wheelhouse import WheelhouseError
 
 RECIPES = ROOT / "images"
 DIST = ROOT / "dist"
@@ -120,6 +122,19 @@ def recipes(base: Base, folder: Path, release: dict[str, Any]) -> list[Recipe]:
     ]
 
 
+def verification_recipe(base: Base, release: dict[str, Any]) -> Recipe:
+    """The image that proves a mesh from inside its cluster; of the release it has only the machine's architecture.
+
+    Raises ImageError.
+    """
+    machine = next(key for key in release["wheels"] if key.startswith(f"{base.python}-")).partition("-")[2]
+    try:
+        libraries = verification_image.libraries(base.python, machine, CACHE)
+    except WheelhouseError as error:
+        raise ImageError(f"The packages of the image {verification_image.NAME} cannot be fetched: {error}") from None
+    return Recipe(verification_image.NAME, {}, {**libraries, **verification_image.harness()})
+
+
 def build(engine: Engine, base: Base, recipe: Recipe, parent: str, version: str | None) -> dict[str, Any]:
     """Row of release.json for one image, which is built unless the engine and the cache have it; no layers yet."""
     content = recipe.content(parent)
@@ -152,9 +167,9 @@ def build_all(engine: Engine, base: Base, folder: Path, release: dict[str, Any])
     """Rows of all images by name, each with its layers in the cache. Raises ImageError."""
     common = build(engine, base, Recipe("base", {}, {}), base.id, base.os)
     rows = {}
-    for recipe in recipes(base, folder, release):
-        version = release["version"] if recipe.name == "mesh-app" else None
-        rows[recipe.name] = build(engine, base, recipe, common["tag"], version)
+    versions = {"mesh-app": release["version"], verification_image.NAME: verification_image.version()}
+    for recipe in [*recipes(base, folder, release), verification_recipe(base, release)]:
+        rows[recipe.name] = build(engine, base, recipe, common["tag"], versions.get(recipe.name))
     layers = LayerCache(CACHE)
     unsaved = [name for name, row in rows.items() if not layers.complete(row)]
     if unsaved:

@@ -19,14 +19,18 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "third_party" / "kubernetes"
 KINDS = (
     "ConfigMap",
+    "CronJob",
     "Deployment",
     "HorizontalPodAutoscaler",
     "Ingress",
     "Job",
     "Namespace",
     "NetworkPolicy",
+    "PersistentVolumeClaim",
     "Pod",
     "PodDisruptionBudget",
+    "Role",
+    "RoleBinding",
     "Secret",
     "Service",
     "ServiceAccount",

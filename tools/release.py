@@ -3,9 +3,10 @@
     python tools/release.py [--tag cp313-x86_64 ...] [--output dist]
 
 The folder holds every wheel a target needs, per Python tag and architecture, each pinned by the hash in
-`mesh_app/requirements.lock`, the pip that installs them, `sbom.cdx.json` (CycloneDX) and `release.json`. content8 is
-the first 8 hex digits of the SHA-256 over the app's source and lock, so changed code is never the same release. A
-folder that is there and complete is left alone. `dist/current.json` maps a version to the id built last.
+`mesh_app/requirements.lock`, the pip that installs them, `sbom.cdx.json` (CycloneDX), the chart, the manifests by
+example and `release.json`. content8 is the first 8 hex digits of the SHA-256 over the app's source and lock, so changed
+code is never the same release. A folder that is there and complete is left alone, but for the chart, which is the
+checkout's. `dist/current.json` maps a version to the id built last.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import PIP_SHA256, PIP_WHEEL, ROOT
+from release_chart import attach
 from wheelhouse import WheelhouseError, download_wheels, pip
 
 SCHEMA = 1
@@ -168,7 +170,9 @@ def main() -> None:
     options = parser.parse_args()
     tags = sorted(set(options.tag or [*TARGET_TAGS, controller_tag()]))
     try:
-        set_current(options.output, build(options.output, tags))
+        release_id = build(options.output, tags)
+        attach(options.output / release_id)
+        set_current(options.output, release_id)
     except WheelhouseError as error:
         sys.exit(f"release: {error}")
 

@@ -91,10 +91,47 @@ SUITES = {
 }
 
 
-KUBERNETES = Suite(
-    "k8s", "a Kubernetes cluster of three nodes", (PYTHON, "-m", "pytest", "-s", "tests/k8s"), real_hosts=True
+WITH_HELM = ("tests/unit/kube/test_connection.py", "tests/unit/kubernetes/test_verification_job.py")
+"""Unit tests that the gate skips where Helm and the client of Kubernetes are missing; there they are not."""
+
+
+def _stories(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/k8s/test_{name}.py" for name in names)
+
+
+KUBERNETES = tuple(
+    Suite(
+        f"k8s-{name}",
+        f"Kubernetes: {title}",
+        (PYTHON, "-m", "pytest", "-s", *files),
+        real_hosts=True,
+    )
+    for name, title, files in (
+        (
+            "cluster",
+            "the cluster of the tests itself, and the chart on it",
+            (*_stories("cluster", "chart", "release_chart"), *WITH_HELM),
+        ),
+        (
+            "deploy",
+            "a mesh by Helm: deployed, updated under load, broken builds, rollback, scale, removal",
+            _stories("deploy"),
+        ),
+        ("manifests", "a mesh by plain manifests", _stories("manifests")),
+        ("helm", "the lines of Helm that are taken", _stories("helm_versions", "helm4")),
+        (
+            "faults",
+            "autoscaling, drained and killed workers, a database pod deleted under writes",
+            _stories("disturbances"),
+        ),
+        ("stores", "a PostgreSQL and a Redis outside of the namespace", _stories("external_stores")),
+        ("backup", "backups, restores and restore drills, and what turns each of them red", _stories("backups")),
+        ("alerts", "alerts that arrive, the alert drill, and each broken hop", _stories("alerts")),
+        ("job", "a verification by a Job in the cluster", _stories("verification_job")),
+        ("quickstart", "the commands of docs/kubernetes-quickstart.md", _stories("quickstart")),
+    )
 )
-"""Too heavy for the merge gate, whose suites need the processors: `make acceptance` and `make test-k8s` run it."""
+"""Too heavy for the merge gate, whose suites need the processors: `make acceptance` and `make test-k8s` run them."""
 
 
 def count_tests(junit: Path) -> tuple[int, int, int]:

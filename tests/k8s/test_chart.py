@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes import chart_secrets, chart_values
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.accounts import account_arguments
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import KEEPING
 from helm_chart import MONITORING, NEWEST, OLDEST, helm, rendered, run_helm
 from kubernetes_manifests import main as manifests_main
 from kubernetes_objects import CHART, find, of_kind, pods, rights
@@ -74,7 +76,7 @@ def test_a_service_with_one_replica_has_no_budget_that_would_hold_its_node() -> 
 )
 def test_the_mesh_has_a_store_of_its_own_where_it_is_bundled(name: str, stores: set[str]) -> None:
     objects = rendered(site(name))
-    assert {each["metadata"]["name"] for each in of_kind(objects, "StatefulSet")} == stores
+    assert {each["metadata"]["name"] for each in of_kind(objects, "StatefulSet")} == stores | set(KEEPING)
     assert len(of_kind(objects, "Cluster")) == (name == "medium with CloudNativePG")
 
 
@@ -90,7 +92,7 @@ def test_cloudnativepg_makes_the_database_its_owner_and_its_logins() -> None:
 
 
 def test_prometheus_is_told_by_its_own_objects_where_it_knows_them_and_by_annotations_elsewhere() -> None:
-    plain, known = rendered(site("small")), rendered(site("small"), *MONITORING)
+    plain, known = rendered(site("small, watched")), rendered(site("small, watched"), *MONITORING)
     assert not [each for each in plain if each["kind"] in FOREIGN]
     assert {each["kind"] for each in known if each["kind"] in FOREIGN} == {"ServiceMonitor", "PrometheusRule"}
     annotations = [
@@ -102,8 +104,13 @@ def test_prometheus_is_told_by_its_own_objects_where_it_knows_them_and_by_annota
     ]
 
 
+def test_a_prometheus_that_no_policy_lets_in_is_told_nothing() -> None:
+    """It would find four services that do not answer, and alert."""
+    assert rendered(site("small"), *MONITORING) == rendered(site("small"))
+
+
 def test_a_prometheus_that_comes_later_restarts_no_pod() -> None:
-    plain, known = rendered(site("small")), rendered(site("small"), *MONITORING)
+    plain, known = rendered(site("small, watched")), rendered(site("small, watched"), *MONITORING)
     assert of_kind(plain, "Deployment") == of_kind(known, "Deployment")
 
 
@@ -212,3 +219,21 @@ def test_helm_s_own_test_asks_every_service_for_its_readiness_and_release() -> N
         "api-gateway:3000", "federation:3004", "policy:3003", "registry:3001", "telemetry:3002", "ui:3005",
     ]  # fmt: skip
     assert "1.0.0+0123abcd" in command
+
+
+def test_the_pod_of_the_database_has_the_program_that_gives_the_accounts_their_passwords() -> None:
+    told = account_arguments(fixture())
+    assert told is not None
+    objects = rendered(fixture())
+    pod = find(objects, "StatefulSet", "postgresql")["spec"]["template"]["spec"]
+    server = next(each for each in pod["containers"] if each["name"] == "postgresql")
+    folder, _, program = told["program"].rpartition("/")
+    mounts = {mount["mountPath"]: mount for mount in server["volumeMounts"]}
+    assert server["name"] == told["container"]
+    # A file that is mounted by itself never changes.
+    assert not [mount for mount in mounts.values() if "subPath" in mount]
+    assert mounts[folder]["name"] == "configuration"
+    assert program in find(objects, "ConfigMap", "postgresql")["data"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == mounts[told["folder"]]["name"]]
+    assert volume["secret"]["secretName"] == told["secret"]
+    assert {item["path"] for item in volume["secret"]["items"]} == set(told["keys"])

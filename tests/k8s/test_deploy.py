@@ -10,27 +10,15 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import doctored_release as doctored
 import pytest
-from k8s_site import KubeSite, client_is_installed
+from k8s_load import eventually, load
+from k8s_site import SMALLER, KubeSite
+from k8s_stories import KEPT, SAME_EVERYWHERE, failed, results, succeeded
 
+from tests.testbed import playbook
 from tests.testbed.cluster import Cluster
-
-pytestmark = pytest.mark.skipif(not client_is_installed(), reason="the Kubernetes client: make venv-kubernetes")
-
-SAME_EVERYWHERE = (
-    "health.registry.instance",
-    "health.api-gateway.endpoint",
-    "smoke.agents.registered",
-    "plan.applied",
-    "container.registry.unprivileged",
-    "container.registry.image",
-    "process.registry.supervised",
-    "redis.access.password_only",
-    "rollout.none_unfinished",
-)
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +28,10 @@ def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     made.destroy(data=True)
 
 
-def succeeded(outcome: Any) -> Any:
-    assert outcome.code == 0, outcome.output[-6000:]
-    return outcome
-
-
-def failed(outcome: Any, *words: str) -> None:
-    assert outcome.code != 0, outcome.output[-3000:]
-    text = " ".join(outcome.output.split())
-    for word in words:
-        assert word in text, outcome.output[-6000:]
-
-
-def results(site: KubeSite) -> dict[str, set[str]]:
-    """Check id → statuses in the last report."""
-    found: dict[str, set[str]] = {}
-    for row in site.report()["checks"]:
-        found.setdefault(row["id"], set()).add(row["status"])
-    return found
+def pods(site: KubeSite) -> set[str]:
+    """Names of the pods of the mesh, those that are going left out."""
+    found = site.get("pods")["items"]
+    return {each["metadata"]["name"] for each in found if not each["metadata"].get("deletionTimestamp")}
 
 
 def test_check_mode_on_an_empty_cluster_changes_nothing(site: KubeSite) -> None:
@@ -93,7 +67,7 @@ def test_a_second_run_changes_nothing(site: KubeSite) -> None:
 
 
 def test_no_secret_is_in_helms_history_or_in_the_output(site: KubeSite) -> None:
-    names = ("mesh-credentials",)
+    names = ("mesh-credentials", "mesh-monitoring")
     told = site.helm("get", "all", site.name)
     for name in names:
         for value in site.get("secret", name)["data"].values():
@@ -108,6 +82,20 @@ def test_what_somebody_deleted_or_changed_is_back_after_a_deploy(site: KubeSite)
     succeeded(site.run("playbooks/deploy.yml"))
     site.kubectl("get", "service", "federation")
     assert "299Mi" not in site.kubectl("get", "deployment", "ui", "--output=yaml")
+
+
+@pytest.mark.parametrize("check", [["--check"], []])
+def test_a_volume_of_another_size_is_refused_with_its_variable_and_nothing_restarts(
+    site: KubeSite, check: list[str]
+) -> None:
+    revision = site.helm("history", site.name)
+    outcome = site.run("playbooks/deploy.yml", *check, mesh_kubernetes_database={"storage_gb": 60})
+    assert outcome.code != 0
+    assert (
+        "The volume of postgresql has 50Gi and the plan says 60Gi: set mesh_kubernetes_database.storage_gb as it "
+        in (" ".join(outcome.output.split()))
+    )
+    assert site.helm("history", site.name) == revision
 
 
 def test_a_second_run_has_to_wait_while_one_is_under_way(site: KubeSite) -> None:
@@ -158,6 +146,24 @@ def test_a_fixed_build_goes_through_then(site: KubeSite) -> None:
     assert site.applied()["release"]["id"] == target
 
 
+def test_an_update_whose_controller_is_killed_costs_nothing_and_the_next_one_goes_on(site: KubeSite) -> None:
+    before, target = site.applied()["release"]["id"], site.build(doctored.NEXT)
+    quiet = {"mesh_update": {"traffic": False}}
+    with load(site, "killed") as seen:
+        images = site.images()
+        run = site.begin("playbooks/update.yml", mesh_target_version=target, **quiet)
+        try:
+            eventually(lambda: site.images() != images, 180, "pods of the new release")
+        finally:
+            playbook.kill(run)
+        assert site.state("rollout.json")["status"] == "running"
+        assert site.applied()["release"]["id"] == before
+        succeeded(site.update(target, **quiet))
+    assert site.applied()["release"]["id"] == target
+    assert len(site.images()) == 1
+    assert (seen.proof["verdict"], seen.proof["failed"]) == ("pass", 0), seen.proof["reasons"]
+
+
 def test_a_rollback_brings_the_plan_before_back_across_a_migration(site: KubeSite) -> None:
     before = site.state("release-history.json")["releases"][-2]
     succeeded(site.run("playbooks/rollback.yml"))
@@ -172,6 +178,26 @@ def test_replicas_follow_a_wish_up_and_down(site: KubeSite) -> None:
         assert site.get("deployment", "registry")["status"]["availableReplicas"] == replicas
 
 
+def test_more_replicas_than_the_database_has_connections_for_are_refused_with_the_bound(site: KubeSite) -> None:
+    version, before = site.applied()["release"]["id"], site.get("deployment", "registry")["spec"]
+    refusal = site.run("playbooks/scale.yml", mesh_version=version, mesh_scale={"registry": 5})
+    failed(refusal, "registry is to have up to 5 replicas", "connections for at most 4", "maintenance window")
+    assert site.get("deployment", "registry")["spec"] == before
+
+
+def test_a_new_memory_limit_rolls_the_service_and_nothing_else(site: KubeSite) -> None:
+    version, before = site.applied()["release"]["id"], pods(site)
+    limit = site.applied()["services"]["policy"]["limits"]["memory_mb"] + 64
+    wish = {**SMALLER["mesh_services"], "policy": {**SMALLER["mesh_services"]["policy"], "memory_mb": limit}}
+    succeeded(site.run("playbooks/scale.yml", mesh_version=version, mesh_services=wish))
+    (container,) = site.get("deployment", "policy")["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["memory"] == f"{limit}Mi"
+    gone = before - pods(site)
+    assert gone
+    assert all(name.startswith("policy-") for name in gone), gone
+    assert site.last_proof()["failed"] == 0
+
+
 def test_status_tells_what_runs(site: KubeSite) -> None:
     outcome = succeeded(site.run("playbooks/status.yml"))
     assert "Deployment registry: 2 of 2 available" in outcome.output
@@ -181,7 +207,7 @@ def test_a_removal_keeps_the_data_and_a_deploy_finds_it_again(site: KubeSite) ->
     outcome = succeeded(site.destroy(data=False))
     assert "stays: data data-postgresql-0" in outcome.output
     assert site.get("pods")["items"] == []
-    assert {each["metadata"]["name"] for each in site.get("pvc")["items"]} == {"data-postgresql-0", "data-redis-0"}
+    assert {each["metadata"]["name"] for each in site.get("pvc")["items"]} == KEPT
     succeeded(site.run("site.yml", mesh_version=site.applied()["release"]["id"]))
 
 

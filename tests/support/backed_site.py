@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import shlex
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -19,9 +21,15 @@ from tests.testbed.paths import REPOSITORY
 from tests.testbed.site import Site
 
 PROGRAM = "/usr/local/sbin/aimesh-backup"
+LIBRARY = "/usr/local/lib/aimesh/python"
 CONFIGURATION = "/etc/aimesh/backup/pgbackrest.conf"
 PROOF = "/var/lib/aimesh/drills/restore.json"
 ASIDE = "/var/tmp/aside"
+ARCHIVER = """
+SELECT (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'), last_archived_wal
+FROM pg_stat_archiver
+"""
+"""Number of files that wait, and the name of what was archived last."""
 SPARE = 2 << 20
 """Bytes; enough for a few segments with little in them, too little for a backup."""
 
@@ -87,6 +95,22 @@ class Backed:
 
     def sql(self, query: str) -> str:
         return self.vm.run(psql(self.plan, query)).strip()
+
+    def archives(self, last: str) -> None:
+        """Wait until nothing is to be archived and the name of what was archived last matches a pattern of Python."""
+        deadline = time.monotonic() + 30
+        while not re.fullmatch(rf"0\|{last}", self.sql(ARCHIVER)):
+            assert time.monotonic() < deadline, self.sql("SELECT * FROM pg_stat_archiver")
+            time.sleep(0.3)
+
+    def newest_archived(self) -> str:
+        """The newest archived segment, as the program on the host knows it."""
+        script = (
+            f"import sys; sys.path.insert(0, {LIBRARY!r}); "
+            "from ansible_collections.aimesh.mesh.plugins.module_utils.backup import live, spec; "
+            "print(live.look(spec.load_spec()).archived)"
+        )
+        return self.vm.run(f"python3 -IB -c {shlex.quote(script)}").strip()
 
     def timelines(self) -> set[str]:
         """Timelines that have anything in the archive."""

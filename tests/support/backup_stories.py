@@ -12,6 +12,7 @@ from backed_site import Backed, segment_name
 from story_claims import succeeded
 
 KINDS = ("full", "differential", "incremental", "dump", "configuration")
+SEGMENT = "[0-9A-F]{24}"
 SEALED = b"age-encryption.org/v1\n"
 
 
@@ -97,6 +98,19 @@ class BackupStories:
             assert code == 1
             assert segment_name(path) in told
         assert backed.program("check")[0] == 0
+
+    def test_a_history_file_that_is_archived_last_hides_no_later_segment(self, backed: Backed) -> None:
+        """A restore drill takes no segment after the newest one; a backup needs all until it ended."""
+        status = f"{backed.plan['postgresql']['data_dir']}/pg_wal/archive_status"
+        backed.sql("SELECT pg_create_restore_point('later'), pg_switch_wal()")
+        backed.archives(SEGMENT)
+        # As if PostgreSQL came to it only now; a signal makes it look.
+        again = "ls *.backup.done | tail -1 | sed s/.done$//"
+        backed.vm.run(f'cd {status} && history=$({again}) && mv "$history.done" "$history.ready"')
+        backed.sql("SELECT pg_reload_conf()")
+        backed.archives(rf"{SEGMENT}\.[0-9A-F]{{8}}\.backup")
+        named = backed.sql("SELECT left(last_archived_wal, 24) FROM pg_stat_archiver")
+        assert named < backed.newest_archived() == segment_name(backed.segments()[-1])
 
     def test_bytes_that_changed_in_a_backup_are_found(self, backed: Backed) -> None:
         largest = backed.largest_file_of(backed.status()["backups"][0]["label"])

@@ -146,6 +146,8 @@ class Shelf:
 def derive(base: Path, folder: Path, version: str, change: Change) -> str:
     """Write `<folder>/<version>+<content8>`: the release `base` with a changed app, the rest hard-linked."""
     document: dict[str, Any] = json.loads((base / "release.json").read_text())
+    # The checkout has the chart; these are about the app.
+    document = {key: value for key, value in document.items() if key not in ("chart", "manifests")}
     partial = folder / f".{version}.partial"
     partial.mkdir(parents=True)
     made: Path | None = None

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import APPLY, JSON, Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import APPLY, JSON, MERGE, Cluster
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError, ConflictError
 
 Object = dict[str, Any]
@@ -22,7 +22,7 @@ class FakeCluster(Cluster):
         self.bodies: list[Any] = []
         self.forbidden: set[tuple[str, str]] = set()
         self.before_write: Callable[[], None] | None = None
-        self.version = 0
+        self.writes = 0
 
     @property
     def server(self) -> str:
@@ -30,9 +30,9 @@ class FakeCluster(Cluster):
 
     def put(self, each: Object) -> None:
         """Make an object as if it had always been there."""
-        self.version += 1
+        self.writes += 1
         self.objects[self.path_of(each)] = copy.deepcopy(each) | {
-            "metadata": {**each["metadata"], "resourceVersion": str(self.version), "uid": f"uid-{self.version}"}
+            "metadata": {**each["metadata"], "resourceVersion": str(self.writes), "uid": f"uid-{self.writes}"}
         }
 
     def logs(self, pod: str, container: str, *, lines: int = 20, previous: bool = False) -> str:
@@ -65,9 +65,13 @@ class FakeCluster(Cluster):
             held = self.objects[path]["metadata"]["resourceVersion"]
             if body["metadata"].get("resourceVersion") not in (None, held):
                 raise ConflictError(f"The API server refuses PUT {path}: the object has been modified.", 409)
-        merged = merge(self.objects.get(path, {}), body) if content == APPLY else copy.deepcopy(body)
+        merged = merge(self.objects.get(path, {}), body) if method == "PATCH" else copy.deepcopy(body)
+        if content == MERGE:
+            merged = without_nulls(merged)
         if dry:
             return merged
+        if content == APPLY:
+            merged["metadata"]["managedFields"] = [{"manager": (query or {})["fieldManager"], "operation": "Apply"}]
         self.put(merged)
         return copy.deepcopy(self.objects[path])
 
@@ -93,14 +97,32 @@ class FakeCluster(Cluster):
 
 
 PLURALS = (
-    *("configmaps", "cronjobs", "deployments", "endpointslices", "events", "horizontalpodautoscalers", "ingresses"),
+    *(
+        "clusters",
+        "configmaps",
+        "cronjobs",
+        "deployments",
+        "endpointslices",
+        "events",
+        "horizontalpodautoscalers",
+        "ingresses",
+    ),
     *("jobs", "networkpolicies", "persistentvolumeclaims", "poddisruptionbudgets", "pods", "replicasets", "secrets"),
     *("serviceaccounts", "services", "statefulsets"),
 )
 
 
+def without_nulls(each: Object) -> Object:
+    """What a merge patch leaves: null takes a field away."""
+    return {
+        key: without_nulls(value) if isinstance(value, dict) else value
+        for key, value in each.items()
+        if value is not None
+    }
+
+
 def merge(before: Object, wanted: Object) -> Object:
-    """What server-side apply makes of an object, near enough: maps merged, all else replaced."""
+    """What server-side apply, or a merge patch, makes of an object, near enough: maps merged, all else replaced."""
     found = copy.deepcopy(before)
     for key, value in wanted.items():
         found[key] = merge(found[key], value) if isinstance(value, dict) and isinstance(found.get(key), dict) else value

@@ -15,8 +15,9 @@ from typing import Any
 
 from doctored_release import Doctored, Shelf, next_version
 
-from tests.testbed import BASES, playbook
+from tests.testbed import BASES, TestbedError, playbook
 from tests.testbed.cluster import Cluster
+from tests.testbed.cluster.release_images import tags
 from tests.testbed.paths import REPOSITORY
 
 QUICK = {"requests_per_second": 20}
@@ -41,6 +42,8 @@ class KubeSite:
     _made: int = 0
 
     def __post_init__(self) -> None:
+        if not client_is_installed():
+            raise TestbedError("This Python has no client of Kubernetes; install it with: make venv-kubernetes")
         self.inventory = self.folder / self.name
         shutil.copytree(REPOSITORY / "inventories" / "kubernetes", self.inventory)
         hosts = self.inventory / "hosts.yml"
@@ -59,10 +62,8 @@ class KubeSite:
 
     def load(self, release: str) -> None:
         """Every worker gets the images of a release that pods of this platform run."""
-        document = json.loads((self.shelf.folder / release / "release.json").read_text())
-        for name, row in document["images"].items():
-            if name in ("mesh-app", "postgresql", "redis"):
-                self.cluster.load_image(row["tag"])
+        for tag in tags(self.shelf.folder / release):
+            self.cluster.load_image(tag)
 
     def build(self, doctored: Doctored, *, load: bool = True) -> str:
         """A release above the applied one; without `load` no node has its image."""
@@ -75,9 +76,16 @@ class KubeSite:
         return release
 
     def run(self, name: str, *arguments: str, timeout: float = 900, **variables: Any) -> playbook.Outcome:
-        given = {**SMALLER, **self.settings, "mesh_update": QUICK, "mesh_release_source": str(self.shelf.folder)}
-        extra = ("-e", json.dumps({**given, **variables}))
+        extra = self._variables(variables)
         return playbook.run(name, self.inventory, *extra, *arguments, env=self.env, timeout=timeout)
+
+    def begin(self, name: str, **variables: Any) -> subprocess.Popen[str]:
+        """A run that is to be killed, see `playbook.kill`."""
+        return playbook.begin(name, self.inventory, *self._variables(variables), env=self.env)
+
+    def _variables(self, variables: dict[str, Any]) -> tuple[str, str]:
+        given = {**SMALLER, **self.settings, "mesh_update": QUICK, "mesh_release_source": str(self.shelf.folder)}
+        return "-e", json.dumps({**given, **variables})
 
     def update(self, release: str, **variables: Any) -> playbook.Outcome:
         return self.run("playbooks/update.yml", mesh_target_version=release, **variables)
@@ -112,14 +120,16 @@ class KubeSite:
         return proof
 
     def images(self) -> set[str]:
-        """Images of the services' ready pods."""
-        pods = self.get("pods", "--selector=app.kubernetes.io/part-of=" + self.name)["items"]
-        return {
+        """Images of the services' pods, those that are going left out; there is always one."""
+        pods = self.get("pods", f"--selector=app.kubernetes.io/instance={self.name}")["items"]
+        found = {
             container["image"]
             for pod in pods
             for container in pod["spec"]["containers"]
-            if container["name"] in self.applied()["services"] and not pod["metadata"].get("deletionTimestamp")
+            if container["name"] in SERVICES and not pod["metadata"].get("deletionTimestamp")
         }
+        assert found, f"{self.name} has no pod of a service"
+        return found
 
     def kubectl(self, *words: str, check: bool = True) -> str:
         return self.cluster.kubectl("--namespace", self.name, *words, check=check)
@@ -134,6 +144,17 @@ class KubeSite:
             [*command, "--namespace", self.name, *words], capture_output=True, text=True, check=True, timeout=120
         )
         return done.stdout
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of a site as a shell."""
+
+    site: KubeSite
+    name: str
+
+    def run(self, script: str) -> str:
+        return self.site.kubectl("exec", self.name, "--", "sh", "-c", script)
 
 
 def client_is_installed() -> bool:

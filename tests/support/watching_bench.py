@@ -119,6 +119,11 @@ class WatchingBench:
                 process.send_signal(signal.SIGTERM)
                 process.wait(20)
 
+    def reload(self, name: str) -> None:
+        """Let it read its configuration again, and return once it is asked to."""
+        self._running[name].send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+
     def close(self) -> None:
         self.stop()
         self._well.shutdown()

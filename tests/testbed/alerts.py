@@ -5,12 +5,25 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from typing import Any
-
-from .vm import Vm
+from typing import Any, Protocol
 
 SOAK_S = 60
 DRILLS = "/var/lib/aimesh/drills"
+
+TOKENS = {
+    "systemd": "/etc/aimesh/credentials/alert_token",
+    "compose": "/etc/aimesh/monitoring/alert-receiver/token",
+    "kubernetes": "/run/secrets/mesh/alert_token",
+}
+"""Platform → where the receiver's own host, or its pod, has the token."""
+
+
+class Shell(Protocol):
+    """Where the alert receiver runs: its host, or its pod."""
+
+    def run(self, script: str) -> str:
+        """What a script prints."""
+
 
 # The token is read on the host and shown nowhere.
 _ASK = """
@@ -21,17 +34,18 @@ print(urllib.request.urlopen(request, timeout=5).read().decode())
 """
 
 
-def receiver(vm: Vm, plan: dict[str, Any], path: str) -> list[Any]:
+def receiver(vm: Shell, plan: dict[str, Any], path: str) -> list[Any]:
     """The answer's JSON documents, one a line."""
     part = next(part for part in plan["monitoring"]["parts"] if part["part"] == "alert-receiver")
-    in_containers = plan["mesh"]["platform"] == "compose"
-    token = "monitoring/alert-receiver/token" if in_containers else "credentials/alert_token"
-    words = (f"http://{part['bind']}:{part['port']}{path}", f"{plan['mesh']['paths']['config']}/{token}")
+    platform = plan["mesh"]["platform"]
+    # A pod calls itself by no other name.
+    bind = "127.0.0.1" if platform == "kubernetes" else part["bind"]
+    words = (f"http://{bind}:{part['port']}{path}", TOKENS[platform])
     told = vm.run(f'python3 -I -c "{_ASK}" ' + " ".join(shlex.quote(word) for word in words))
     return [json.loads(line) for line in told.splitlines() if line]
 
 
-def fired_during_soak(vm: Vm, plan: dict[str, Any], seconds: float = SOAK_S) -> list[str]:
+def fired_during_soak(vm: Shell, plan: dict[str, Any], seconds: float = SOAK_S) -> list[str]:
     """Every alert that fires at some moment of the soak, and what is wrong with the Watchdog."""
     begun, found = time.time(), set()
     while True:
@@ -44,15 +58,15 @@ def fired_during_soak(vm: Vm, plan: dict[str, Any], seconds: float = SOAK_S) -> 
     return [*sorted(found), *([] if watchdog > begun - 120 else ["The Watchdog does not arrive"])]
 
 
-def proof(vm: Vm) -> dict[str, Any]:
+def proof(vm: Shell) -> dict[str, Any]:
     """What the last alert drill has left."""
     document: dict[str, Any] = json.loads(vm.run(f"cat {DRILLS}/alerts.json"))
     return document
 
 
-def wrong_with_registry_drill(vm: Vm, plan: dict[str, Any]) -> list[str]:
+def wrong_with_registry_drill(vm: Shell, plan: dict[str, Any], held: dict[str, Any] | None = None) -> list[str]:
     """What is not as it should be of the drill that stopped the registry: verdict, order, labels and text."""
-    held = proof(vm)
+    held = held or proof(vm)
     if (held["verdict"], held["fault"]) != ("pass", "registry"):
         return [f"The last drill is {held['verdict']} of {held['fault']}: {held['message']}"]
     lines = receiver(vm, plan, f"/deliveries?since=0&drill={held['run_id']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -75,6 +76,36 @@ def run(playbook: str, inventory: Path, *arguments: str, env: dict[str, str] | N
         )  # fmt: skip
         left = json.loads(record.read_text()) if record.exists() else {}
     return Outcome(done.returncode, done.stdout, left)
+
+
+def begin(playbook: str, inventory: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a playbook of the repository that is to be killed: see `kill`. What it says is kept nowhere."""
+    return subprocess.Popen(
+        command(playbook, inventory, *arguments), cwd=REPOSITORY, env=environment(env), start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+
+
+def kill(run: subprocess.Popen[str]) -> None:
+    """End a run and whatever it has started on this machine, at once: its workers have sessions of their own."""
+    os.kill(run.pid, signal.SIGSTOP)
+    for pid in [*reversed(_descendants(run.pid)), run.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    run.wait(timeout=BETWEEN_S)
+
+
+def _descendants(root: int) -> list[int]:
+    """Parents before their children."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name in brackets may have anything in it.
+            children.setdefault(int(stat.read_text().rpartition(")")[2].split()[1]), []).append(int(stat.parent.name))
+    found = [root]
+    for pid in found:
+        found += children.get(pid, [])
+    return found[1:]
 
 
 def interrupt(run: subprocess.Popen[str]) -> None:

@@ -29,7 +29,11 @@ cd /source
 """
 LEFT = (
     "tests/unit/drill",
+    "tests/unit/kubernetes/test_backups.py",
+    "tests/unit/kubernetes/test_drill_schemas.py",
+    "tests/unit/kubernetes/test_load_schemas.py",
     "tests/unit/kubernetes/test_schemas.py",
+    "tests/unit/kubernetes/test_verification_job.py",
     "tests/unit/monitoring/test_dashboards.py",
     "tests/unit/monitoring/test_dashboards_live.py",
     "tests/unit/monitoring/test_rules.py",

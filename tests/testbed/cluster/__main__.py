@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from ..command import TestbedError
-from . import binaries
+from . import binaries, release_images
 from .cluster import Cluster
 
 
@@ -18,7 +18,9 @@ def main() -> int:
         verbs.add_parser(verb, help=what).add_argument("run", help="name of the run; everything made carries it")
     load = verbs.add_parser("load", help="give images of the Docker Engine to the workers")
     load.add_argument("run")
-    load.add_argument("images", nargs="+", metavar="IMAGE", help="as docker lists it, with its tag")
+    load.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="as docker lists it, with its tag; none: those of the newest release"
+    )
     arguments = parser.parse_args()
     try:
         _act(arguments)
@@ -37,7 +39,7 @@ def _act(arguments: argparse.Namespace) -> None:
     if arguments.verb == "down":
         cluster.down()
     elif arguments.verb == "load":
-        for image in arguments.images:
+        for image in arguments.images or release_images.tags(release_images.newest()):
             print(cluster.load_image(image))
     else:
         _up(cluster)
@@ -60,7 +62,7 @@ def next_commands(cluster: Cluster) -> str:
         f"\nkubeconfig: {cluster.kubeconfig}\n\nNext:\n"
         f"  export KUBECONFIG={cluster.kubeconfig} PATH={cluster.tools}:$PATH\n"
         "  kubectl get nodes\n"
-        f"  .venv/bin/python -m tests.testbed.cluster load {cluster.run_id} IMAGE   # there is no registry\n"
+        "  make kube-lab-images   # the mesh, for nodes without a registry: docs/kubernetes-quickstart.md\n"
         "  make kube-lab-down"
     )
 

@@ -21,6 +21,8 @@ from .image_names import repository
 from .layout import Layout, Node, cgroup, free_network, node_names, upstream_servers
 
 READY_S = 120
+BOOT_S = 300
+"""Of a node that was lost: it clears away what it ran before."""
 BRIDGE = Path("/proc/sys/net/bridge")
 TOOLS = ("kubectl", "helm")
 """Programs that somebody who uses the cluster wants beside its kubeconfig."""
@@ -232,7 +234,8 @@ class Cluster:
 
     def _await_node(self, name: str, since: datetime.datetime | None = None) -> None:
         """Until it has been missed for a while, a lost node counts as ready: `since` asks for what it said later."""
-        self._await(f"node {name}", lambda: is_ready(self.get("node", name), since))
+        seconds = BOOT_S if since else READY_S
+        self._await(f"node {name}", lambda: is_ready(self.get("node", name), since), seconds)
 
     def _await(self, what: str, holds: Callable[[], bool], seconds: float = READY_S) -> None:
         deadline, reason = time.monotonic() + seconds, ""

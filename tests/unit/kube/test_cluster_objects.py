@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
+from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.addresses import Addresses, pod_of
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import refusal
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.applying import is_helms, look, staged
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster, refusal
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError, ConflictError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import changes, diff_text, settled
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.observing import ClusterProbes
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.pod_view import INSIDE, describe, live_of, quantity
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.preflight import offered, old_version, shortcomings
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.pods import complaints
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.preflight import (
+    OLDEST,
+    of_the_cluster,
+    offered,
+    old_version,
+    shortcomings,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.removal_choice import Held, decide
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.removing import held, take_away
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.secret_objects import differing, secret_object, write
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import pod_lines, workload_line
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.verification_rights import needed_rules
+from ansible_collections.aimesh.mesh.plugins.module_utils.observations.base import Environment
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import Confirmed
 from fake_cluster import FakeCluster
 from kube_objects import deployment, pod
+from kubernetes_objects import CHART
 
 CANARY = "canary-5kZq8Wm2"
 INSTANCE = {"app.kubernetes.io/instance": "acme"}
@@ -151,6 +165,93 @@ def test_a_namespace_that_is_not_ours_or_not_only_ours_stays() -> None:
     assert "stays: the namespace (it holds what is not ours: Pod x)" in shared.lines
 
 
+CNPG = "postgresql.cnpg.io/v1"
+
+
+def operated() -> FakeCluster:
+    """A mesh whose database an operator runs: its pods and volumes belong to the Cluster."""
+    cluster = FakeCluster()
+    put(cluster, "Namespace", "acme", labels={"aimesh.io/created-for": "acme"})
+    put(cluster, "Cluster", "postgresql", CNPG, spec={"storage": {"size": "40Gi"}})
+    for kind in ("Pod", "PersistentVolumeClaim", "Secret", "Service"):
+        put(cluster, kind, "postgresql-1")
+        cluster.objects[cluster.path(kind, "postgresql-1")]["metadata"]["ownerReferences"] = [{"kind": "Cluster"}]
+    return cluster
+
+
+def test_a_database_of_an_operator_stays_with_its_volumes_and_its_pods_are_not_waited_for() -> None:
+    cluster = operated()
+    choice = decide(held(cluster, None, "acme", "acme"), Confirmed(), "acme")
+    assert choice.kept == [("Cluster", "postgresql"), ("PersistentVolumeClaim", "postgresql-1")]
+    assert "stays: data postgresql, 40Gi (remove it with mesh_remove_data: acme)" in choice.lines
+    take_away(cluster, None, choice, "acme", "acme", lambda: None)
+    assert cluster.get("Cluster", "postgresql", api=CNPG) is not None
+    assert "stays: the namespace (it holds what is kept)" in choice.lines
+
+
+def test_a_database_of_an_operator_goes_where_that_is_said() -> None:
+    cluster = operated()
+    choice = decide(held(cluster, None, "acme", "acme"), Confirmed(data=True), "acme")
+    assert choice.objects == [("Cluster", "postgresql"), ("PersistentVolumeClaim", "postgresql-1")]
+    # What the operator has made goes with it.
+    for kind in ("Pod", "Secret", "Service"):
+        del cluster.objects[cluster.path(kind, "postgresql-1")]
+    take_away(cluster, None, choice, "acme", "acme", lambda: None)
+    assert cluster.objects == {}
+
+
+@pytest.mark.parametrize(("policy", "goes"), [("", False), ("keep", True)])
+def test_helm_is_not_asked_to_remove_what_its_own_record_does_not_keep(policy: str, goes: bool) -> None:
+    """The listing says that the database stays; Helm goes by the revision that is installed, not by the chart."""
+    manifest = {"apiVersion": CNPG, "kind": "Cluster", "metadata": {"name": "postgresql"}}
+    manifest["metadata"]["annotations"] = {"helm.sh/resource-policy": policy} if policy else {}
+    asked: list[str] = []
+    helm: Any = SimpleNamespace(
+        history=lambda: [{"revision": 1}],
+        record=lambda: SimpleNamespace(manifest=json.dumps(manifest)),
+        uninstall=lambda: asked.append("uninstall"),
+    )
+    cluster = operated()
+    choice = decide(held(cluster, helm, "acme", "acme"), Confirmed(), "acme")
+    if goes:
+        take_away(cluster, helm, choice, "acme", "acme", lambda: None)
+    else:
+        before = dict(cluster.objects)
+        with pytest.raises(ClusterError, match="Helm would delete the Cluster postgresql with its data"):
+            take_away(cluster, helm, choice, "acme", "acme", lambda: None)
+        assert cluster.objects == before
+    assert asked == (["uninstall"] if goes else [])
+
+
+@pytest.mark.parametrize(("kind", "status"), [("clusters", 404), ("roles", 403), ("rolebindings", 403)])
+def test_kinds_that_few_meshes_have_need_no_right_to_list_them(kind: str, status: int) -> None:
+    cluster = Refusing(kind, status)
+    put(cluster, "Namespace", "acme", labels={"aimesh.io/created-for": "acme"})
+    put(cluster, "Deployment", "registry", "apps/v1")
+    assert decide(held(cluster, None, "acme", "acme"), Confirmed(), "acme").objects == [("Deployment", "registry")]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("secrets", 403), ("clusters", 500)])
+def test_what_every_mesh_has_is_not_called_absent_because_it_may_not_be_seen(kind: str, status: int) -> None:
+    cluster = Refusing(kind, status)
+    put(cluster, "Namespace", "acme", labels={"aimesh.io/created-for": "acme"})
+    with pytest.raises(ClusterError, match="refused"):
+        held(cluster, None, "acme", "acme")
+
+
+class Refusing(FakeCluster):
+    """Lists one kind for nobody."""
+
+    def __init__(self, kind: str, status: int) -> None:
+        super().__init__()
+        self.kind, self.status = kind, status
+
+    def request(self, method: str, path: str, *given: Any, **more: Any) -> dict[str, Any]:
+        if (method, path.rpartition("/")[2]) == ("GET", self.kind):
+            raise ClusterError("refused", self.status)
+        return super().request(method, path, *given, **more)
+
+
 def test_what_is_not_there_is_nothing_to_remove() -> None:
     choice = decide(held(FakeCluster(), None, "acme", "acme"), Confirmed(data=True), "acme")
     assert choice.nothing
@@ -169,38 +270,18 @@ def test_a_removal_takes_what_was_chosen_and_no_more() -> None:
     assert sorted(path.rpartition("/")[2] for path in cluster.objects) == ["acme", "of-another-team"]
 
 
-def test_manifests_go_in_stages_and_the_database_before_the_migration() -> None:
-    kinds = ["Deployment", "Ingress", "Job", "StatefulSet", "Service", "ConfigMap"]
-    stages = staged([{"kind": kind} for kind in kinds])
-    assert [[each["kind"] for each in stage] for stage in stages] == [
-        ["Service", "ConfigMap"],
-        ["StatefulSet"],
-        ["Job"],
-        ["Deployment"],
-        ["Ingress"],
-    ]
-
-
-def test_manifests_prune_what_they_no_longer_have_and_neither_data_nor_secrets() -> None:
+def test_a_pod_that_nobody_looks_after_goes_by_itself_and_others_with_their_owner() -> None:
     cluster = FakeCluster()
-    put(cluster, "Job", "migrate-old", "batch/v1")
-    put(cluster, "Secret", "mesh-credentials")
-    put(cluster, "PersistentVolumeClaim", "data-0")
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "labels": INSTANCE}}
-    found = look(cluster, "acme", [service])
-    assert found.rows == ("+ Service a", "- Job migrate-old")
-    assert found.stale == (("Job", "migrate-old"),)
-
-
-def test_what_helm_installed_is_seen() -> None:
-    cluster = FakeCluster()
-    each = deployment() | {"apiVersion": "apps/v1"}
-    each["metadata"] |= {"labels": INSTANCE}
-    cluster.put(each)
-    assert not is_helms(cluster, "acme")
-    each["metadata"]["annotations"] = {"meta.helm.sh/release-name": "acme"}
-    cluster.put(each)
-    assert is_helms(cluster, "acme")
+    put(cluster, "Pod", "load-0123456789ab")
+    put(cluster, "Pod", "registry-x")
+    owned = cluster.objects[cluster.path("Pod", "registry-x")]
+    owned["metadata"]["ownerReferences"] = [{"uid": "replicaset-registry"}]
+    choice = decide(held(cluster, None, "acme", "acme"), Confirmed(), "acme")
+    assert choice.objects == []  # without a namespace nothing is looked for
+    put(cluster, "Namespace", "acme")
+    choice = decide(held(cluster, None, "acme", "acme"), Confirmed(), "acme")
+    assert choice.objects == [("Pod", "load-0123456789ab")]
+    assert "goes: 1 Pod" in choice.lines
 
 
 @pytest.mark.parametrize(
@@ -322,6 +403,55 @@ def test_instances_are_pods_by_readiness_and_age() -> None:
     assert [pod_of(pods, slot) for slot in "abcd"] == ["old", "new", "starting", ""]
 
 
+def test_a_pod_that_serves_or_is_on_its_way_has_no_complaint() -> None:
+    created = "2026-01-01T00:00:00Z"
+    now = datetime.fromisoformat(created).timestamp()
+    assert complaints(ready_pod("ready", created), now + 9999) == []
+    assert complaints(ready_pod("starting", created, ready="False"), now + 60) == []
+    late = ready_pod("late", created, ready="False")
+    assert complaints(late, now + 600) == ["The pod late is not ready after 10 minutes"]
+    late["status"]["containerStatuses"][0]["restartCount"] = 2
+    assert complaints(late, now + 60) == ["The pod late has restarted 2 times, and is not ready"]
+    late["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "ImagePullBackOff"}}
+    (told,) = complaints(late, now + 60)
+    assert told.startswith("The image mesh-app:1 of pod late cannot be had")
+    late["status"]["conditions"].append({"type": "PodScheduled", "reason": "Unschedulable", "message": "0/2 nodes"})
+    assert complaints(late, now + 60)[1] == "The pod late finds no node: 0/2 nodes"
+
+
+def test_a_pod_more_than_planned_that_does_not_come_up_is_told_of_with_those_that_serve() -> None:
+    """Two old ones serve on while a rollout is stuck; each of them alone looks well."""
+    cluster = FakeCluster()
+    for name, ready in (("old-1", "True"), ("old-2", "True"), ("new", "False")):
+        made = ready_pod(name, "2026-01-01T00:00:00Z", ready=ready)
+        made["metadata"] |= {"namespace": "acme", "labels": INSTANCE | {"app.kubernetes.io/component": "registry"}}
+        cluster.put({"apiVersion": "v1", "kind": "Pod", **made})
+    probes = ClusterProbes(cluster, "acme", Addresses(cluster, "acme", {}), "state")
+    components = {"registry": {"container": "app", "unit": "registry@{slot}"}}
+    found = probes._pods({"components": components}, Environment({}, 1.0))
+    assert [row["pod"] for row in found.values()] == ["old-1", "old-2", "new"]
+    for row in found.values():
+        assert "The pod new is not ready after" in row["complaints"][0]
+
+
+def test_what_is_no_api_server_is_one_sentence() -> None:
+    class Proxy(FakeCluster):
+        request = Cluster.request
+
+        def _send(self, *_: Any) -> bytes:
+            return b"<html>log in</html>"
+
+    with pytest.raises(ClusterError, match="is no API server of Kubernetes"):
+        Proxy().get("ConfigMap", "x")
+
+
+def test_secrets_with_values_that_are_to_come_are_not_called_unwanted() -> None:
+    cluster = FakeCluster()
+    write(cluster, differing(cluster, [wanted_secret()], "acme"))
+    assert differing(cluster, [], "acme", prune=True).remove == ["mesh-credentials"]
+    assert differing(cluster, [], "acme", prune=True, unknown=["mesh-credentials"]).remove == []
+
+
 def test_an_address_outside_of_the_cluster_stays_as_it_is() -> None:
     addresses = Addresses(FakeCluster(), "acme", {"registry": "registry"})
     assert addresses.url("https://mesh.acme.example/health") == "https://mesh.acme.example/health"
@@ -332,9 +462,11 @@ def test_an_address_outside_of_the_cluster_stays_as_it_is() -> None:
 
 
 def test_old_clusters_are_refused() -> None:
-    assert "needs 1.32 or later" in old_version("v1.30.9")
+    assert "needs 1.33 or later" in old_version("v1.32.9")
     assert old_version("v1.35.4") == ""
-    assert old_version("v1.32.2-eks-1234") == ""
+    assert old_version("v1.33.2-eks-1234") == ""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["kubeVersion"] == f">={OLDEST[0]}.{OLDEST[1]}.0-0", "Helm would refuse in the middle of a deploy"
 
 
 def test_nodes_offer_what_they_may_give_away() -> None:
@@ -366,8 +498,37 @@ def test_what_a_login_may_not_do_is_said_before_anything_changes() -> None:
     cluster = Reviewed()
     cluster.refused = ("secrets",)
     assert shortcomings(cluster, "v1.35.0", volumes=False, storage="") == [
-        "This login may not create secrets in the namespace acme: have it granted, or use another context."
+        "This login may not get, list, create, patch, update, delete secrets in the namespace acme: "
+        "have it granted, or use another context."
     ]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "says"),
+    [
+        ("rolebindings", "create rolebindings in the namespace acme, so it cannot grant that to the Job of a"),
+        ("roles", "create roles in the namespace acme"),
+    ],
+)
+def test_a_login_hands_on_no_right_that_it_lacks(lacking: str, says: str) -> None:
+    cluster = Reviewed()
+    assert shortcomings(cluster, "v1.35.0", volumes=False, storage="", grants=needed_rules("acme", ["ui"])) == []
+    cluster.refused = (lacking,)
+    (told,) = shortcomings(cluster, "v1.35.0", volumes=False, storage="", grants=needed_rules("acme", ["ui"]))
+    assert says in told and told.endswith("or remove mesh_kubernetes_verification.")
+    assert shortcomings(cluster, "v1.35.0", volumes=False, storage="") == []
+
+
+@pytest.mark.parametrize("kind", ["Node", "StorageClass"])
+def test_a_login_of_one_namespace_is_told_what_it_lacks_and_what_to_do(kind: str) -> None:
+    cluster = Refusing(f"{kind.lower()}{'es' if kind.endswith('s') else 's'}", 403)
+    with pytest.raises(
+        ClusterError, match=rf"may not list objects of kind {kind} .* log in otherwise with mesh_kubernetes_context"
+    ):
+        of_the_cluster(cluster, kind)
+    cluster.status = 500
+    with pytest.raises(ClusterError, match=r"^refused$"):
+        of_the_cluster(cluster, kind)
 
 
 def test_a_missing_storage_class_is_said() -> None:

@@ -32,14 +32,16 @@ SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: registry}\nspec: {clu
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: registry}\nspec: {replicas: %d}\n"
 
 
-@pytest.mark.parametrize("told", ["v3.18.0", "v3.22", "v4.3.1", "v3.19.0+g1234"])
+@pytest.mark.parametrize("told", ["v3.18.0", "v3.22", "v4.1.0", "v4.3", "v3.19.0+g1234"])
 def test_versions_that_are_taken(told: str) -> None:
     assert check_version(told) == told
 
 
-@pytest.mark.parametrize("told", ["v3.17.4", "v2.16.1", "v5.0.0"])
+@pytest.mark.parametrize("told", ["v3.17.4", "v2.16.1", "v4.0.5", "v5.0.0"])
 def test_other_versions_are_refused_in_one_sentence(told: str) -> None:
-    with pytest.raises(HelmError, match=r"needs 3\.18 or later, below 5; install Helm") as refused:
+    with pytest.raises(
+        HelmError, match=r"needs 3\.18 or later of Helm 3, or 4\.1 or later of Helm 4; install"
+    ) as refused:
         check_version(told)
     assert "\n" not in str(refused.value)
 
@@ -80,6 +82,27 @@ def test_values_go_in_on_standard_input_and_the_operators_files_are_not_touched(
     homes = (tmp_path / "environment").read_text().splitlines()
     assert len(homes) >= 3
     assert all("aimesh-helm-" in line for line in homes if "_HOME=" in line)
+
+
+def test_only_what_is_there_by_manifests_is_taken_over(tmp_path: Path) -> None:
+    program = recorder(tmp_path, '{"manifest": ""}')
+    for adopts in (True, False):
+        Helm(CLUSTER, "acme", str(program), adopts=adopts).rendered("/charts/mesh", {})
+    first, second = (tmp_path / "arguments").read_text().splitlines()
+    assert "--take-ownership" in first
+    assert "--take-ownership" not in second
+
+
+@pytest.mark.parametrize(("version", "told"), [("v3.22.0", 0), ("v4.3", 2)])
+def test_helm_4_applies_as_helm_3_does(tmp_path: Path, version: str, told: int) -> None:
+    program = recorder(tmp_path, version)
+    helm = Helm(CLUSTER, "acme", str(program)).checked()
+    (tmp_path / "arguments").unlink()
+    helm.upgrade("/charts/mesh", {}, "1.0.0")
+    helm.rollback(3)
+    # `helm uninstall` has no such flag.
+    helm.uninstall()
+    assert (tmp_path / "arguments").read_text().count("--server-side=false") == told
 
 
 def test_a_record_is_the_newest_revision(tmp_path: Path) -> None:
@@ -214,7 +237,7 @@ def brought(helm: FakeHelm, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(helm_release, "watch", watched)
     objects = helm_release.objects_of(helm.rendered("", {}))
-    return bring(cluster, helm, helm.record(), WANTED, objects, Patience(), lambda: None)
+    return bring(cluster, helm, WANTED, objects, Patience(), lambda: None)
 
 
 def test_a_release_that_comes_up_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,17 +282,38 @@ def test_a_lost_lease_stops_before_the_first_change(monkeypatch: pytest.MonkeyPa
 
     helm = FakeHelm(SERVICE, [])
     with pytest.raises(LostError):
-        bring(FakeCluster(), helm, None, WANTED, [], Patience(), lost)
+        bring(FakeCluster(), helm, WANTED, [], Patience(), lost)
     assert helm.calls == []
 
 
-def test_a_record_of_a_dead_operation_is_forgotten_and_no_other() -> None:
-    cluster = FakeCluster()
-    for name, status in (("v1", "deployed"), ("v2", "pending-upgrade")):
-        labels = {"owner": "helm", "name": "acme", "status": status}
+@pytest.mark.parametrize(
+    ("status", "left"), [("pending-upgrade", ["v1"]), ("deployed", ["v1", "v2"]), ("failed", ["v1", "v2"])]
+)
+def test_a_record_of_a_dead_operation_is_forgotten_and_no_other(status: str, left: list[str]) -> None:
+    cluster, asked = FakeCluster(), []
+    for name, kept in (("v1", "deployed"), ("v2", status)):
+        labels = {"owner": "helm", "name": "acme", "status": kept}
         cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}})
-    forget_pending(cluster, "acme")
-    assert [each["metadata"]["name"] for each in cluster.list("Secret")] == ["v1"]
+    helm = FakeHelm(SERVICE, [row(1, SERVICE), row(2, SERVICE, status)])
+    forgotten = forget_pending(cluster, helm, helm.record(), lambda: asked.append("lease"))
+    assert (forgotten, asked) == ((True, ["lease"]) if left == ["v1"] else (False, []))
+    assert [each["metadata"]["name"] for each in cluster.list("Secret")] == left
+
+
+def test_what_differs_is_known_beside_a_dead_operation_although_helm_renders_nothing_then() -> None:
+    class Busy(FakeHelm):
+        def rendered(self, _chart: str, _values: Mapping[str, Any]) -> str:
+            raise HelmError("helm upgrade failed: another operation (install/upgrade/rollback) is in progress.")
+
+        def template(self, _chart: str, _values: Mapping[str, Any], kubernetes: str) -> str:
+            assert kubernetes == "v1.35.4"
+            return DEPLOYMENT % 2
+
+    cluster = FakeCluster()
+    cluster.objects["/version"] = {"gitVersion": "v1.35.4"}
+    helm = Busy("", [row(1, DEPLOYMENT % 1), row(2, DEPLOYMENT % 1, "pending-upgrade")])
+    found, _ = difference(cluster, helm, helm.record(), WANTED)
+    assert found.rows == ("~ Deployment registry", "~ release acme (Helm calls it pending-upgrade)")
 
 
 def test_the_last_good_revision_is_the_newest_deployed_one() -> None:

@@ -66,6 +66,7 @@ def test_manifests_say_which_verbs_need_helm(verb: str, refused: bool) -> None:
 
 def test_a_rollout_that_would_restart_a_store_is_refused() -> None:
     assert restart_objections([]) == []
+    assert restart_objections(["prometheus", "alertmanager"]) == []
     assert restart_objections(["postgresql"])[0].startswith("postgresql would have to restart, and there is no second")
 
 
@@ -106,7 +107,9 @@ def test_a_rollback_by_plan_goes_to_the_one_before_be_it_of_the_same_release() -
 
 def test_the_harness_expects_every_service_and_bundled_store() -> None:
     plan = plan_of()
-    assert set(expected.components(plan)) == {*plan["services"], "postgresql", "redis"}
+    parts = {part["part"] for part in plan["monitoring"]["parts"]}
+    assert set(expected.components(plan)) == {*plan["services"], "postgresql", "redis", *parts}
+    assert expected.container(plan, "prometheus")["image"].startswith("aimesh/monitoring:")
     plan["kubernetes"]["database"]["kind"] = "external"
     assert "postgresql" not in expected.components(plan)
     assert expected.container(plan, "registry")["memory_mb"] == plan["services"]["registry"]["limits"]["memory_mb"]

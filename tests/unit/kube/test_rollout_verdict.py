@@ -111,7 +111,10 @@ def test_an_image_that_cannot_be_had_fails_once_it_lasts() -> None:
 
 
 def test_an_image_that_may_never_be_pulled_fails_at_once() -> None:
-    assert rolling(waits("ErrImageNeverPull")).state == FAILED
+    verdict = rolling(waits("ErrImageNeverPull"))
+    assert verdict.state == FAILED
+    assert verdict.trouble is not None
+    assert verdict.trouble.sentence.endswith("; give it to every node, or set mesh_image_registry to one that has it")
 
 
 def test_a_missing_secret_is_named_once_it_lasts() -> None:

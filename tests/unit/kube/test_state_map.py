@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import 
     unpack,
     with_state,
 )
+from ansible_collections.aimesh.mesh.plugins.modules import state
 from fake_cluster import FakeCluster
 
 NAME = state_map_name("acme")
@@ -181,3 +183,31 @@ def test_a_namespace_on_its_way_out_is_waited_for_by_the_operator() -> None:
     cluster.put({"apiVersion": "v1", "kind": "Namespace", **leaving})
     with pytest.raises(ClusterError, match="is being removed"):
         ensure_namespace(cluster, "acme")
+
+
+class EndedError(Exception):
+    """As a module ends."""
+
+
+class Module(SimpleNamespace):
+    """A call of `aimesh.mesh.state` on a mesh in a cluster."""
+
+    def __init__(self, verb: str) -> None:
+        given = {"verb": verb, "operation": state.REMOVE, "take_over": "", "run_id": "run-a", "operator": "anna"}
+        given |= {"controller": "laptop", "pid": 7, "started": "5", "state_host": True, "lease_path": "lease.json"}
+        super().__init__(params={**given, "cluster": {"namespace": "acme"}, "mesh": "acme"}, check_mode=False)
+
+    def fail_json(self, **told: Any) -> None:
+        raise EndedError(told["msg"])
+
+
+@pytest.mark.parametrize("verb", ["begin", "abandon"])
+def test_a_removal_of_what_is_gone_makes_no_state_home(monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """The namespace may be gone as well, and nothing could be written into it."""
+    cluster = FakeCluster()
+    monkeypatch.setattr(state.Cluster, "of", lambda _: cluster)
+    assert state.in_cluster(Module(verb)).get("lease") is None
+    assert cluster.objects == {}
+    with_state(cluster, NAME, put("applied-plan.json", {}))
+    state.in_cluster(Module("begin"))
+    assert "lease.json" in read_state(cluster, NAME)

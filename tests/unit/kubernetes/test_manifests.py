@@ -35,8 +35,12 @@ PLAYBOOK = (
 
 
 def test_there_is_one_file_for_each_command_of_the_playbook() -> None:
-    assert ORDER == PLAYBOOK
-    assert sorted(path.stem for path in MANIFESTS.iterdir()) == sorted(PLAYBOOK)
+    assert (*PLAYBOOK, "monitoring") == ORDER
+    assert sorted(path.stem for path in MANIFESTS.iterdir()) == sorted(ORDER)
+
+
+def services() -> list[dict[str, Any]]:
+    return [each for each in of_kind(OBJECTS, "Deployment") if each["metadata"]["name"] in fixture()["services"]]
 
 
 def test_no_object_is_there_twice() -> None:
@@ -82,7 +86,7 @@ def test_secrets_are_names_and_keys_without_a_value() -> None:
 
 
 def test_an_update_takes_no_pod_away_before_another_is_ready() -> None:
-    for deployment in of_kind(OBJECTS, "Deployment"):
+    for deployment in services():
         assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
         (container,) = deployment["spec"]["template"]["spec"]["containers"]
         assert container["lifecycle"]["preStop"]["sleep"]["seconds"] > 0
@@ -94,8 +98,7 @@ def test_services_have_a_budget_for_drains_and_a_single_store_refuses_them() -> 
     budgets = {
         each["metadata"]["name"]: each["spec"]["maxUnavailable"] for each in of_kind(OBJECTS, "PodDisruptionBudget")
     }
-    services = dict.fromkeys((each["metadata"]["name"] for each in of_kind(OBJECTS, "Deployment")), 1)
-    assert budgets == services | {"postgresql": 0, "redis": 0}
+    assert budgets == dict.fromkeys(fixture()["services"], 1) | {"postgresql": 0, "redis": 0}
 
 
 def test_the_migration_is_an_ordinary_job_with_the_release_in_its_name() -> None:
@@ -119,6 +122,6 @@ def test_an_object_goes_to_the_file_of_its_component_and_first_comes_what_others
         return {"kind": kind, "metadata": {"name": kind, "labels": {"app.kubernetes.io/component": component}}}
 
     assert file_of(thing("ConfigMap", "documents")) == "configmap"
-    assert file_of(thing("ServiceMonitor", "monitoring")) == "ingress"
+    assert file_of(thing("ServiceMonitor", "monitoring")) == "monitoring"
     found = split([thing("Job", "migrate"), thing("StatefulSet", "postgresql"), thing("ConfigMap", "postgresql")])
     assert [each["kind"] for each in found["postgres"]] == ["ConfigMap", "StatefulSet", "Job"]

@@ -14,7 +14,11 @@ from tests.unit.kubernetes.plans import fixture
 PLAN = fixture()
 NAMESPACE = PLAN["kubernetes"]["namespace"]
 NETWORK = Network(tuple(of_kind(manifests(), "NetworkPolicy")))
-PORTS = {name: service["port"] for name, service in PLAN["services"].items()} | {"postgresql": 5432, "redis": 6379}
+PARTS = {part["part"]: part["port"] for part in PLAN["monitoring"]["parts"]}
+BACKUPS = "backups"
+"""Who tells of them has a port of its own in the database's pod."""
+STORES = {"postgresql": 5432, "redis": 6379, BACKUPS: 9753}
+PORTS = {name: service["port"] for name, service in PLAN["services"].items()} | STORES | PARTS
 FLOWS = {
     ("anywhere", "api-gateway"), ("anywhere", "ui"),
     *product(("api-gateway",), ("registry", "telemetry", "policy", "federation")),
@@ -22,16 +26,22 @@ FLOWS = {
     *product(PLAN["services"], ("postgresql", "redis")),
     *product(("test",), PLAN["services"]),
     ("migrate", "postgresql"),
+    ("load", "api-gateway"),
+    *product(("prometheus", "drill"), (*PLAN["services"], *PARTS, BACKUPS)),
+    *product(("blackbox-exporter",), ("api-gateway", "ui")),
+    ("postgres-exporter", "postgresql"), ("redis-exporter", "redis"),
+    *product(("alertmanager", "ui"), ("alert-receiver",)),
 }  # fmt: skip
 """Written down here once more, so that the plan cannot widen them unseen."""
 
 
 def pod(component: str, namespace: str = NAMESPACE, instance: str = PLAN["kubernetes"]["release"]) -> End:
-    labels = {"name": "ai-agent-mesh", "instance": instance, "component": component}
+    labels = {"name": "ai-agent-mesh", "instance": instance, "component": component.replace(BACKUPS, "postgresql")}
     return End("10.0.0.1", namespace, {f"app.kubernetes.io/{key}": value for key, value in labels.items()})
 
 
-INSIDE = {name: pod(name) for name in (*PORTS, "migrate", "test")}
+INSIDE = {name: pod(name) for name in (*PORTS, "migrate", "test", "load", "drill")}
+SOURCES = [name for name in INSIDE if name != BACKUPS]
 STRANGERS = {
     "a pod of no component": End("10.0.0.2", NAMESPACE),
     "the registry of another mesh here": pod("registry", instance="other"),
@@ -52,12 +62,11 @@ def wanted(source: str, target: str) -> bool:
 
 
 def test_the_plan_has_these_flows_and_no_others() -> None:
-    flows = PLAN["kubernetes"]["flows"]
-    assert {(flow["from"], flow["to"]) for flow in flows} == FLOWS
-    assert all(flow["port"] == PORTS[flow["to"]] for flow in flows)
+    ends = {(target.replace(BACKUPS, "postgresql"), port): target for target, port in PORTS.items()}
+    assert {(flow["from"], ends[flow["to"], flow["port"]]) for flow in PLAN["kubernetes"]["flows"]} == FLOWS
 
 
-PAIRS = list(product((*INSIDE, *STRANGERS), PORTS))
+PAIRS = list(product((*SOURCES, *STRANGERS), PORTS))
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS, ids=[f"{source} to {target}" for source, target in PAIRS])
@@ -69,7 +78,7 @@ def test_a_connection_gets_through_where_it_is_a_flow_of_the_plan(source: str, t
 
 
 @pytest.mark.parametrize("target", PORTS)
-@pytest.mark.parametrize("source", [*INSIDE, *STRANGERS])
+@pytest.mark.parametrize("source", [*SOURCES, *STRANGERS])
 def test_no_other_port_of_a_part_is_open(source: str, target: str) -> None:
     start = (INSIDE | STRANGERS)[source]
     assert not NETWORK.allows(start, INSIDE[target], 8080)
@@ -78,19 +87,19 @@ def test_no_other_port_of_a_part_is_open(source: str, target: str) -> None:
 
 @pytest.mark.parametrize("port", [443, 80, 5432])
 @pytest.mark.parametrize("target", OUTSIDE)
-@pytest.mark.parametrize("source", INSIDE)
+@pytest.mark.parametrize("source", SOURCES)
 def test_nothing_gets_out(source: str, target: str, port: int) -> None:
     assert not NETWORK.allows(INSIDE[source], OUTSIDE[target], port)
 
 
-@pytest.mark.parametrize("source", [name for name in INSIDE if any(start == name for start, _ in FLOWS)])
+@pytest.mark.parametrize("source", [name for name in SOURCES if any(start == name for start, _ in FLOWS)])
 def test_whoever_calls_another_asks_for_its_address_first(source: str) -> None:
     assert NETWORK.allows(INSIDE[source], DNS, 53, "UDP")
     assert NETWORK.allows(INSIDE[source], DNS, 53)
     assert not NETWORK.allows(INSIDE[source], DNS, 9153)
 
 
-@pytest.mark.parametrize("source", ["postgresql", "redis"])
+@pytest.mark.parametrize("source", ["postgresql", "redis", "alert-receiver"])
 def test_a_store_calls_nobody(source: str) -> None:
     assert not NETWORK.allows(INSIDE[source], DNS, 53, "UDP")
 

@@ -124,3 +124,13 @@ def test_the_rules_are_those_that_need_services_alone() -> None:
     names = {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule}
     assert {"ServiceDown", "ReplicaMissing", "HighErrorRate", "ErrorBudgetBurnFast"} <= names
     assert not {"DiskFilling", "PostgresDown", "ExporterDown", "ProbeFailed"} & names
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_no_pod_is_rolled_by_a_plan_that_comes_back_from_the_state_home(name: str) -> None:
+    plan = site(name)
+    # Alert rules, which no pod reads, list services in the plan's order.
+    there, back = (
+        chart_values(each) | {"monitoring": {}} for each in (plan, json.loads(json.dumps(plan, sort_keys=True)))
+    )
+    assert back == there

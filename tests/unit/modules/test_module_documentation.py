@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.aimesh.mesh.plugins.doc_fragments import cluster, release
+from ansible_collections.aimesh.mesh.plugins.doc_fragments import cluster, mesh_in_cluster, release
 from ansible_collections.aimesh.mesh.plugins.doc_fragments import slice as slice_fragment
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import SliceAction
 from module_runner import COLLECTIONS
@@ -18,7 +18,12 @@ PACKAGE = "ansible_collections.aimesh.mesh.plugins"
 MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
 SHARED: dict[str, Any] = {
     f"aimesh.mesh.{name}": yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
-    for name, fragment in (("slice", slice_fragment), ("cluster", cluster), ("release", release))
+    for name, fragment in (
+        ("slice", slice_fragment),
+        ("cluster", cluster),
+        ("mesh_in_cluster", mesh_in_cluster),
+        ("release", release),
+    )
 }
 FIELDS = (("type", "str"), ("default", None), ("choices", None), ("elements", None))
 

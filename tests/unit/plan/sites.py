@@ -49,6 +49,7 @@ IMAGES = {
         ("postgresql", "17.6-33333333", "3"),
         ("redis", "8.0.2-44444444", "4"),
         ("monitoring", "2.53.3-55555555", "5"),
+        ("verification", "1.2.0-66666666", "6"),
     )
 }
 RELEASES = Releases(

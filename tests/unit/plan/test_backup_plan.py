@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY, PASSPHRASE, S3_SECRETS
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import SecretState
 
-from tests.unit.plan.sites import BASELINE, COMPOSE, LOCAL, errors_of, plan_of, with_lines
+from tests.unit.plan.sites import BASELINE, COMPOSE, KUBERNETES, LOCAL, errors_of, plan_of, with_lines
 
 PGBACKREST = "mesh_backup: {engine: pgbackrest}"
 
@@ -22,7 +22,7 @@ def test_without_an_engine_nothing_is_archived_and_no_secret_is_made(tmp_path: P
     assert not {IDENTITY, PASSPHRASE} & set(plan["secrets"])
 
 
-@pytest.mark.parametrize("site", [BASELINE, COMPOSE], ids=["systemd", "compose"])
+@pytest.mark.parametrize("site", [BASELINE, COMPOSE, KUBERNETES], ids=["systemd", "compose", "kubernetes"])
 def test_pgbackrest_archives_every_half_minute_into_a_repository_of_the_data_host(site: str, tmp_path: Path) -> None:
     plan = plan_of(tmp_path, site)
     assert plan == plan_of(tmp_path, with_lines(site, PGBACKREST)), "the default is said"
@@ -90,3 +90,37 @@ def test_calendar_events_that_are_none_or_never_due_are_refused(text: str, tmp_p
 def test_an_object_store_that_cannot_be_reached_so_is_refused(value: str, rule: str, tmp_path: Path) -> None:
     said = errors_of(tmp_path, with_lines(BASELINE, f"mesh_backup: {{engine: pgbackrest, s3: {value}}}"))
     assert any(rule in each for each in said), said
+
+
+OUTSIDE = [
+    "{kind: external, host: db.acme.example}",
+    "{kind: cloudnativepg}",
+]
+
+
+@pytest.mark.parametrize("database", OUTSIDE, ids=["external", "cloudnativepg"])
+def test_a_database_that_others_keep_is_backed_up_by_them(database: str, tmp_path: Path) -> None:
+    site = with_lines(KUBERNETES, f"mesh_kubernetes_database: {database}")
+    plan = plan_of(tmp_path, site)
+    assert plan["backup"]["engine"] == ""
+    assert not {IDENTITY, PASSPHRASE} & set(plan["secrets"])
+    (said,) = errors_of(tmp_path, with_lines(site, PGBACKREST))
+    assert "whose backups are its own; remove it" in said
+
+
+def test_the_volume_of_backups_has_room_for_the_database_twice(tmp_path: Path) -> None:
+    own = "mesh_kubernetes_database: {storage_gb: 10}"
+    assert plan_of(tmp_path, with_lines(KUBERNETES, own))["kubernetes"]["database"]["backup_gb"] == 20
+    own = "mesh_kubernetes_database: {storage_gb: 10, backup_gb: 15}"
+    assert plan_of(tmp_path, with_lines(KUBERNETES, own))["kubernetes"]["database"]["backup_gb"] == 15
+
+
+def test_an_object_store_is_a_flow_of_the_database_and_of_a_restore(tmp_path: Path) -> None:
+    lines = "mesh_backup: {engine: pgbackrest, s3: {endpoint: s3.acme.example, bucket: acme-mesh, port: 9000}}"
+    known = dict.fromkeys(S3_SECRETS, SecretState(1, "f" * 16, exists=True))
+    flows = plan_of(tmp_path, with_lines(KUBERNETES, lines), secrets=known)["kubernetes"]["flows"]
+    assert [flow for flow in flows if flow["to"] == "repository"] == [
+        {"from": "postgresql", "to": "repository", "port": 9000},
+        {"from": "restore", "to": "repository", "port": 9000},
+    ]
+    assert not [flow for flow in plan_of(tmp_path, KUBERNETES)["kubernetes"]["flows"] if flow["to"] == "repository"]

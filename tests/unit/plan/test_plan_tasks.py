@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY, PASSPHRASE
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import SECRETS as MONITORING
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import BETWEEN_HOSTS, SECRETS
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import FINGERPRINT_KEY, SECRET_NAMES
 
 from tests.unit.plan.sites import BASELINE, LOCAL, TWO_HOSTS, with_lines
 
 ROOT = Path(__file__).parents[3]
+MONITORING = (*SECRETS, *BETWEEN_HOSTS)
 PLAYBOOK = """\
 - hosts: mesh
   gather_facts: false

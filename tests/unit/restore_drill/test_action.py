@@ -52,7 +52,8 @@ class Rehearsed(ActionModule):
         self.folder, self.answers, self.rows = folder, iter(answers), Rows()
         self.asked: list[dict[str, Any]] = []
 
-    def call(self, args: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, args: Mapping[str, Any], module: str = "") -> dict[str, Any]:
+        assert not module, "a host has the drill's own half"
         self.asked.append(dict(args))
         return next(self.answers)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.differences import refusals
 
+from tests.unit.kubernetes.plans import planned
+
 SMALL: dict[str, Any] = json.loads((Path(__file__).parents[2] / "fixtures" / "plan_small.json").read_text())
 
 
@@ -74,3 +76,44 @@ def test_what_an_older_plan_did_not_have_yet_is_no_change() -> None:
     applied.pop("spares")
     applied["release"].pop("schema")
     assert refusals(applied, wanted, "update") == []
+
+
+def cluster(lines: str = "") -> dict[str, Any]:
+    return planned(f"mesh_kubernetes_ingress:\n{lines}")
+
+
+def test_a_scale_within_the_bound_changes_nothing_of_the_database() -> None:
+    for replicas in (3, 4):
+        wanted = cluster(f"mesh_scale: {{registry: {replicas}}}")
+        assert wanted["services"]["registry"]["replicas"] == replicas
+        assert refusals(cluster(), wanted, "scale") == []
+        assert wanted["postgresql"] == cluster()["postgresql"]
+
+
+def test_a_scale_beyond_the_bound_is_refused_with_one_sentence_that_names_it() -> None:
+    (sentence,) = refusals(cluster(), cluster("mesh_scale: {registry: 5}"), "scale")
+    assert sentence.startswith("registry is to have up to 5 replicas, and the database has connections for at most 4,")
+    assert "site.yml" in sentence
+
+
+def test_a_scale_below_what_the_inventory_says_takes_no_connections_away() -> None:
+    many = "mesh_services: {registry: {replicas: 6}}"
+    assert refusals(cluster(many), cluster(f"{many}\nmesh_scale: {{registry: 5}}"), "scale") == []
+
+
+def test_an_autoscaler_gives_the_bound_where_it_goes_further() -> None:
+    wide = "mesh_autoscale: {registry: {max: 7}}"
+    assert refusals(cluster(wide), cluster(f"{wide}\nmesh_scale: {{registry: 7}}"), "scale") == []
+    (sentence,) = refusals(cluster(), cluster(wide), "update")
+    assert sentence.startswith("registry is to have up to 7 replicas")
+
+
+def test_a_database_that_has_room_by_the_inventory_bounds_no_scale() -> None:
+    room = "mesh_postgresql: {settings: {max_connections: 400}}"
+    assert refusals(cluster(room), cluster(f"{room}\nmesh_scale: {{registry: 9}}"), "scale") == []
+
+
+def test_connections_that_change_for_another_reason_are_refused_as_before() -> None:
+    wanted = cluster("mesh_postgresql: {settings: {max_connections: 400}}")
+    (sentence,) = refusals(cluster(), wanted, "update")
+    assert sentence.startswith("The inventory changes postgresql.settings.max_connections, which needs a restart")

@@ -34,10 +34,10 @@ def drive(mesh: FakeMesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dr
         files.make()
         files.say("start")
         wanted = {"run_id": "run-1", "endpoints": mesh.endpoints, "requests_per_second": 80.0} | options
-        word, ledger = background._Word(files), Ledger(files.ledger)
+        words, ledger = files.words, Ledger(files.ledger)
 
         async def play() -> generator.Observed:
-            load = asyncio.create_task(generator.Generator(Settings(**wanted), ledger, word.stop, word.last).run())
+            load = asyncio.create_task(generator.Generator(Settings(**wanted), ledger, words.stop, words.last).run())
             await asyncio.sleep(STEP_S)
             files.say("during")
             rollout()

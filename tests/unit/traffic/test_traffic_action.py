@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.aimesh.mesh.plugins.action.traffic import load_of, wanted, worker
+from ansible_collections.aimesh.mesh.plugins.action.traffic import ActionModule, load_of, wanted, worker
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
@@ -52,3 +53,27 @@ def test_a_platform_without_slots_is_updated_by_a_restart_and_has_no_load(plan: 
     assert wanted(plan)
     plan["mesh"]["platform"] = "process"
     assert not wanted(plan)
+
+
+def given(plan: dict[str, Any], verb: str, host: str) -> dict[str, Any]:
+    """What the action gives its module."""
+    action = ActionModule.__new__(ActionModule)
+    action._task = SimpleNamespace(args={"verb": verb, "traffic_id": "run-1"})
+    part = SimpleNamespace(
+        plan=plan, host=host, secret_values=lambda names: {name: f"value of {name}" for name in names}
+    )
+    return dict(action.module_args(part) or {})  # type: ignore[arg-type]
+
+
+def test_in_a_cluster_the_start_takes_the_program_and_the_stop_what_deletes_records(plan: dict[str, Any]) -> None:
+    clustered = json.loads((FIXTURES / "plan_kubernetes.json").read_text(encoding="utf-8"))
+    host = clustered["mesh"]["state_home"]["host"]
+    start, stop = given(clustered, "start", host), given(clustered, "stop", host)
+    assert "inside.py" in start["program"] and "background.py" not in start["program"]
+    assert "program" not in stop
+    for each in (start, stop):
+        assert each["token"] == "value of verify_token"
+        assert each["endpoints"]["policy"] == "http://policy:3003"
+    assert "token" not in given(clustered, "mark", host)
+    # On hosts the generator itself has both.
+    assert "program" not in given(plan, "start", "vm1") and "token" not in given(plan, "stop", "vm1")

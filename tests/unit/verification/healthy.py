@@ -13,7 +13,13 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.durations i
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.receivers import LEDGER, all_receivers
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.routes import route_tree
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.rules import rule_groups
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import job_names, jobs, part_of, parts_on
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import (
+    Discovery,
+    job_names,
+    jobs,
+    part_of,
+    parts_on,
+)
 from healthy_backups import CRONTAB, crontab, healthy_backups
 from vocabulary.answers import Answers
 from vocabulary.check import CATALOGUE, Target
@@ -250,9 +256,9 @@ class HealthyMesh:
         return rows
 
     def _pods(self, host: str, _: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """Of a mesh in a cluster: a pod for each instance, and for each store."""
+        """Of a mesh in a cluster: a pod for each instance, for each store, and for each part that watches."""
         names = {each["id"]: each["service"] for each in self.plan["instances"]}
-        names |= {unit: unit for unit in self.mesh.units_on(host)}
+        names |= {unit: unit for unit in self.units[host]}
         return {name: self._pod(host, name, subject) for name, subject in names.items()}
 
     def _pod(self, host: str, name: str, subject: str) -> dict[str, Any]:
@@ -277,6 +283,10 @@ class HealthyMesh:
         return {each: "open" if each in allowed else "closed" for each in question["targets"]}
 
     def _listeners(self, host: str, _: dict[str, Any]) -> list[dict[str, Any]]:
+        if self.mesh.in_cluster:
+            # Where Services can be reached.
+            names = [*self.plan["endpoints"], *self.plan["monitoring"]["parts"]]
+            return [{"address": each["bind"], "port": each["port"]} for each in names]
         owners = {(each["bind"], each["port"]): each["unit"] for each in self.plan["instances"] if each["host"] == host}
         published = [each for each in self.plan["endpoints"] if each["host"] == host and each.get("published")]
         owners |= {(each["published"], each["port"]): "haproxy" for each in published}
@@ -349,7 +359,10 @@ class HealthyMesh:
             "retention": {"time": f"{plan['retention_days']}d", "size": f"{plan['retention_mb']}MB"},
             "intervals": times,
             "jobs": job_names(self.plan),
-            "targets": [_target(job.name, target.labels) for job, target in targets],
+            "targets": [
+                *(_target(job.name, target.labels) for job, target in targets),
+                *(found for job in jobs(self.plan) if job.discovery for found in _discovered(job.name, job.discovery)),
+            ],
             "rules": [
                 {
                     "name": rule.get("alert") or rule["record"], "type": "alerting" if "alert" in rule else "recording",
@@ -433,6 +446,12 @@ class HealthyMesh:
             "memory": {"reply": f"maxmemory:{plan['maxmemory_mb'] * MIB}\r\nmaxmemory_policy:{plan['policy']}\r\n"},
             "persistence": {"reply": f"aof_enabled:{persistent}\r\n"},
         }
+
+
+def _discovered(job: str, discovery: Discovery) -> list[dict[str, Any]]:
+    """As many as the plan has, by addresses."""
+    names = [f"{discovery.service}@10.0.0.{number}" for number in range(1, discovery.least + 1)]
+    return [_target(job, {"instance": name, **discovery.labels}) for name in names]
 
 
 def _target(job: str, labels: dict[str, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import CRONTAB
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import CRONTAB, timer
 
 __all__ = ["CRONTAB", "crontab", "healthy_backups"]
 
@@ -14,6 +14,13 @@ HOUR_S = 3600
 def crontab(plan: dict[str, Any]) -> str:
     backup = plan["backup"]
     return f"# Written by aimesh from the plan.\n{backup['schedule']} root {backup['dump']['script']}\n"
+
+
+def scheduled(plan: dict[str, Any], now: float) -> dict[str, Any]:
+    """What the scheduler of a pod says."""
+    planned = {"dump": plan["backup"]["schedule"], **plan["backup"]["timers"]}
+    times = {"last": now - HOUR_S, "next": now + HOUR_S, "since": now - 86400 * 7}
+    return {timer(kind): {**times, "when": when} for kind, when in planned.items()}
 
 
 def healthy_backups(plan: dict[str, Any], verb: str, now: float) -> dict[str, Any]:
@@ -45,6 +52,7 @@ def healthy_backups(plan: dict[str, Any], verb: str, now: float) -> dict[str, An
         "configuration": {
             "path": f"{plan['backup']['configuration']['folder']}/configuration-20260102T034000Z.age", **sealed,
         },
+        "timers": scheduled(plan, now) if plan["mesh"]["platform"] == "kubernetes" else {},
         "drill": {
             "schema": 1, "finished": now - 86400, "verdict": "passed", "message": "",
             "dump": {"path": "/dumps/mesh.dump-20260101T020000Z.age", "tables": 20, "rows": 900, "message": ""},

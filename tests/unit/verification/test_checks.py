@@ -135,6 +135,17 @@ def test_the_wish_for_dumps_alone_is_judged_before_it_is_applied() -> None:
     assert results["backup.rpo.promised"] == "fail"
 
 
+@pytest.mark.parametrize(("store", "part"), [("postgresql", "database"), ("redis", "cache")])
+def test_a_store_that_others_keep_is_said_to_be_theirs_and_not_called_checked(store: str, part: str) -> None:
+    plan = plan_of("kubernetes", **{f"kubernetes__{part}": {"kind": "external", "host": "db.acme.example"}})
+    capable = {check_id for check_id, (check, _) in CATALOGUE.items() if check.capability == store}
+    results = [each for each in judge(plan) if each["check"] in capable]
+    assert results
+    assert {(each["status"], each["actual"]) for each in results} == {
+        ("not_applicable", f"{store} is kept by others here, who alone see into it")
+    }
+
+
 def test_alerts_of_a_drill_and_warnings_do_not_disturb_the_quiet() -> None:
     alerts = [{"alertname": "Drilled", "severity": "critical", "drill": "true"}]
     alerts += [{"alertname": "DiskFilling", "severity": "warning"}]

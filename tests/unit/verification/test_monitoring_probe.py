@@ -166,6 +166,23 @@ def test_what_prometheus_does_not_reach_or_evaluate_is_named(bench: WatchingBenc
     assert "many-to-many" in red["monitoring.rules.loaded"]
 
 
+def test_a_prometheus_that_has_just_read_its_configuration_again_has_time_to_find_alertmanager(
+    bench: WatchingBench,
+) -> None:
+    bench.start()
+    assert look(bench) == {}
+    bench.reload("prometheus")
+    assert "sends alerts to nobody" in look(bench, **QUICK)["monitoring.alertmanager.configured"]
+    assert look(bench) == {}
+
+    configuration = bench.directory / "prometheus.yml"
+    without = json.loads(configuration.read_text())
+    del without["alerting"]
+    configuration.write_text(json.dumps(without))
+    again(bench, "prometheus")
+    assert "sends alerts to nobody" in look(bench)["monitoring.alertmanager.configured"]
+
+
 @pytest.mark.parametrize(("rounds", "left"), [(1, ["DiskFilling"]), (99, ["ServiceDown", "DiskFilling"])])
 def test_a_critical_alert_of_what_was_just_repaired_has_time_to_end(
     monkeypatch: pytest.MonkeyPatch, rounds: int, left: list[str]

@@ -199,6 +199,8 @@ def test_a_key_is_found_as_it_is_stored_and_as_it_is_written_to_hosts(form: str)
         root.chmod(0o755)
         (root / "open.pem").write_text(stored if form == "stored" else pem, encoding="utf-8")
         (root / "certificate.pem").write_text(public, encoding="utf-8")
+        for path in root.iterdir():
+            path.chmod(0o644)
         seen = ask({"kind": "exposure", "secrets": ["metrics_tls"], "trees": [name]}, metrics_tls=stored)["value"]
     assert seen["files"] == [{"secret": "metrics_tls", "path": f"{name}/open.pem"}]
 

@@ -14,6 +14,7 @@ from vocabulary.targets import each_host
 from vocabulary.watching import (
     KEY_METRICS,
     SIGNS,
+    discovered_targets,
     known_targets,
     mebibytes,
     monitoring_host,
@@ -75,14 +76,20 @@ def test_retention_is_the_planned_one(mesh: Mesh, target: Target) -> None:
 def test_every_planned_target_is_up(mesh: Mesh, target: Target) -> None:
     watched(mesh)
     seen = {(row["job"], row["instance"]): row for row in part(mesh, target, "prometheus")["targets"]}
-    planned, known = planned_targets(mesh), known_targets(mesh)
+    planned, known, discovered = planned_targets(mesh), known_targets(mesh), discovered_targets(mesh)
     wrong = [f"{name} of job {job} is not among the targets" for job, name in sorted(planned - set(seen))]
-    for job, name in sorted(planned & set(seen)):
+    found = {key for key in seen if key[0] in discovered}
+    for job, name in sorted((planned & set(seen)) | found, key=str):
         row = seen[job, name]
         if row["health"] != "up":
             wrong.append(f"{name} of job {job} is {row['health']}{': ' if row['error'] else ''}{row['error']}")
-    wrong += [f"{name} of job {job} is not of the plan" for job, name in sorted(set(seen) - known, key=str)]
-    require_none(wrong, f"{len(planned)} planned targets up, and no unknown one")
+    wrong += [f"{name} of job {job} is not of the plan" for job, name in sorted(set(seen) - known - found, key=str)]
+    for job, (least, most) in discovered.items():
+        count = sum(1 for key in found if key[0] == job)
+        if not least <= count <= most:
+            wrong.append(f"{count} targets of job {job} instead of {least if least == most else f'{least} to {most}'}")
+    total = len(planned) + sum(least for least, _ in discovered.values())
+    require_none(wrong, f"{total} planned targets up, and no unknown one")
 
 
 @check(

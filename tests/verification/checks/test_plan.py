@@ -7,7 +7,7 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import RUN_SCOPED
 from vocabulary.check import Target, check
 from vocabulary.mesh import Mesh
-from vocabulary.outcome import MismatchError
+from vocabulary.outcome import MismatchError, NotApplicableError
 from vocabulary.targets import each_host, whole_mesh
 
 SHOWN = 5
@@ -17,6 +17,8 @@ NOT_COMPARED = set(RUN_SCOPED)
 
 @check("plan.applied", "Applied plan is the one the inventory gives now", targets=whole_mesh, hint="plan")
 def test_applied_plan_is_the_wanted_one(mesh: Mesh, target: Target) -> None:
+    if not mesh.inventory:
+        raise NotApplicableError("this run has no inventory, and looks at what was applied")
     applied = mesh.host(target.host).records()["applied_plan"]
     wanted = mesh.wanted["digest"]
     if applied is None:

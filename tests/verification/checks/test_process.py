@@ -23,6 +23,10 @@ def test_process_is_supervised(mesh: Mesh, target: Target) -> None:
         raise MismatchError(expected=f"{name} running", actual=f"{name} is {service.state}")
     if not service.is_enabled:
         raise MismatchError(expected=f"{name} enabled at boot", actual=f"{name} would not start after a reboot")
+    if service.complaints:
+        raise MismatchError(
+            expected=f"no pod of {target.unit} that does not serve", actual="; ".join(service.complaints)
+        )
     if "processes" not in mesh.platform.capabilities:
         return
     process = mesh.host(target.host).processes().get(str(service.pid))

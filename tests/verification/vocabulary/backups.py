@@ -15,6 +15,8 @@ from vocabulary.outcome import NotApplicableError
 Look = dict[str, Any]
 
 HOUR_S, DAY_S = 3600, 86400
+DUMP, CRON = "dump", "cron.service"
+WAITS = "enabled and active"
 LATE_S = 2 * HOUR_S
 """What a run may take, and start later than planned."""
 STATUS_TIMES, CHECK_TIMES = 20, 60
@@ -62,14 +64,65 @@ def tried(mesh: Mesh, target: Target) -> Look:
 
 def escrow(mesh: Mesh, target: Target) -> Look:
     question = {"kind": "escrow", "folder": backed(mesh)["escrow"], "secrets": [ESCROW_DIGEST]}
+    if mesh.in_cluster:
+        # The program starts in a pod for it.
+        question["timeout"] = STATUS_TIMES * mesh.probe_timeout
     seen: Look = mesh.host(target.host).observed.ask(question)
     return seen
 
 
 def units(mesh: Mesh, target: Target, names: list[str]) -> dict[str, dict[str, str]]:
-    """Properties by full name of the unit; timers are systemd's on every platform that has backups."""
+    """Properties by full name of the unit; timers are systemd's wherever a mesh is on hosts."""
     seen: dict[str, dict[str, str]] = mesh.host(target.host).observed.ask({"kind": "units", "units": names})
     return seen
+
+
+def timer_states(mesh: Mesh, target: Target, planned: dict[str, str]) -> dict[str, str]:
+    """Kind → what its timer is, `enabled and active` when it waits for its next run."""
+    if mesh.in_cluster:
+        rows = {kind: _row(mesh, target, kind) for kind in planned}
+        return {kind: WAITS if row.get("next") and row.get("when") == when else _scheduled(row)
+                for (kind, when), row in zip(planned.items(), rows.values(), strict=True)}  # fmt: skip
+    seen = units(mesh, target, [layout.timer(kind) for kind in planned])
+    found = {}
+    for kind in planned:
+        unit = seen.get(layout.timer(kind), {})
+        found[kind] = " and ".join(unit.get(key) or "unknown" for key in ("UnitFileState", "ActiveState"))
+    return found
+
+
+def dump_schedule(mesh: Mesh, target: Target) -> list[str]:
+    """What is wrong with what makes the dump on time."""
+    backup = backed(mesh)
+    if mesh.in_cluster:
+        state = timer_states(mesh, target, {DUMP: backup["schedule"]})[DUMP]
+        return [] if state == WAITS else [f"the dump is {state}"]
+    told = mesh.host(target.host).run("cat %s", layout.CRONTAB)
+    lines = [line for line in told.stdout.splitlines() if line.strip() and not line.startswith("#")]
+    wanted = [f"{backup['schedule']} root {backup['dump']['script']}"]
+    wrong = [] if lines == wanted else [f"{layout.CRONTAB}: {lines}, and planned is {wanted}"]
+    state = units(mesh, target, [CRON]).get(CRON, {}).get("ActiveState")
+    return wrong if state == "active" else [*wrong, f"{CRON} is {state}"]
+
+
+def planned_since(mesh: Mesh, target: Target, kind: str) -> float:
+    """Since when a kind of run is planned as it is, in seconds since the epoch."""
+    if mesh.in_cluster:
+        return float(_row(mesh, target, kind).get("since") or 0.0)
+    path = layout.CRONTAB if kind == DUMP else f"{layout.UNITS}/{layout.timer(kind)}"
+    return mesh.host(target.host).file(path).changed
+
+
+def _row(mesh: Mesh, target: Target, kind: str) -> dict[str, Any]:
+    """What the scheduler of a pod says of a kind."""
+    row: dict[str, Any] = status(mesh, target)["timers"].get(layout.timer(kind), {})
+    return row
+
+
+def _scheduled(row: dict[str, Any]) -> str:
+    if not row:
+        return "not scheduled"
+    return f"scheduled for {row['when']}" if row.get("next") else "scheduled, and nothing looks at that"
 
 
 def failed_runs(seen: Look, *kinds: str) -> list[str]:

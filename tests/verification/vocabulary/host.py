@@ -256,7 +256,9 @@ class ObservedHost(testinfra.host.Host):
     @property
     def _project(self) -> dict[str, str]:
         """Part of a question that is about containers too."""
-        return {"project": self.mesh.project_on(self.name)} if "containers" in self.mesh.platform.capabilities else {}
+        if self.mesh.in_cluster or "containers" not in self.mesh.platform.capabilities:
+            return {}
+        return {"project": self.mesh.project_on(self.name)}
 
     @cached_property
     def _files(self) -> dict[str, dict[str, Any] | None]:

@@ -32,6 +32,8 @@ class Mesh:
     applied: Plan | None = None
     only: frozenset[str] = frozenset()
     """Areas that the run is limited to; empty: all."""
+    inventory: bool = True
+    """Whether `wanted` is what an inventory gives; a Job by schedule has none, and takes the applied plan for it."""
     _hosts: dict[str, ObservedHost] = field(default_factory=dict)
     _states: dict[str, HostState] = field(default_factory=dict)
 
@@ -135,6 +137,11 @@ class Mesh:
             if file.path == path:
                 return file.vars
         raise NotCheckedError(f"not checked: the driver renders no container {target.unit}")
+
+    @property
+    def outside(self) -> set[str]:
+        """Stores that are none of the mesh's own: what it stores there is checked, and not how they are set."""
+        return set(expected.STORES) - set(expected.bundled_stores(self.plan)) if self.in_cluster else set()
 
     @property
     def in_cluster(self) -> bool:

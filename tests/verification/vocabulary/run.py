@@ -30,7 +30,9 @@ class Run:
         answers = Answers.read(folder)
         home = wanted["mesh"]["state_home"]
         applied = applied_plan(answers, home["host"], wanted)
-        mesh = Mesh(wanted, answers, context["run_id"], applied, frozenset(context["only"]))
+        mesh = Mesh(
+            wanted, answers, context["run_id"], applied, frozenset(context["only"]), context.get("inventory", True)
+        )
         return cls(folder, mesh)
 
     def targets(self, check: Check) -> list[Target]:
@@ -48,6 +50,8 @@ class Run:
         """Raises the outcome of a check that is not to run here."""
         if check.capability and check.capability not in self.mesh.platform.capabilities:
             raise NotApplicableError(f"the platform {self.mesh.platform.name} has no {check.capability}")
+        if check.capability in self.mesh.outside:
+            raise NotApplicableError(f"{check.capability} is kept by others here, who alone see into it")
         if check.writes and not self.mesh.writes:
             raise SkippedError("mesh_verify_writes is false: the harness may not write to this mesh")
 

@@ -47,6 +47,11 @@ class Service(ABC):
         return str(self._seen.get("started"))
 
     @property
+    def complaints(self) -> list[str]:
+        """Why others that belong to the same service do not serve, one more than planned included."""
+        return list(self._seen.get("complaints") or [])
+
+    @property
     def restarts(self) -> int | None:
         """Restarts by the supervisor since the last start on purpose; None where the supervisor does not count."""
         return None

@@ -30,6 +30,9 @@ SIGNS = {
 """Exporter → what is 1 while it can do its work, and in words."""
 DISCOVERY_S = 20
 """Until Prometheus asks the targets of a changed file, and the longest that one may take to answer."""
+FORGETS_S = 40
+"""A cluster's DNS names a pod that has ended for up to 30 s more, and Prometheus asks it every 10 s:
+https://coredns.io/plugins/cache"""
 RESEND_S = 60
 """Prometheus's --rules.alert.resend-delay. What fires before it knows an Alertmanager is sent so much later:
 https://github.com/prometheus/prometheus/issues/10457"""
@@ -52,14 +55,15 @@ def watched(mesh: Mesh) -> dict[str, Any]:
 
 def monitoring_host(mesh: Mesh) -> list[Target]:
     """The host of Prometheus; Run puts the mesh as a whole in its place where there is none."""
-    return [Target(watched(mesh)["host"], "monitoring", unit="aimesh-prometheus")]
+    return [Target(watched(mesh)["host"], "monitoring", unit=part_of(mesh.plan, "prometheus")["unit"])]
 
 
 def look(mesh: Mesh, target: Target) -> Look:
     """Prometheus, Alertmanager and alert receiver as one question, as `answer_monitoring` tells."""
     monitoring = watched(mesh)
     interval = monitoring["evaluation_interval_s"]
-    settle_s = max(monitoring["scrape_interval_s"], interval) + DISCOVERY_S
+    discovered = discovered_targets(mesh)
+    settle_s = max(monitoring["scrape_interval_s"], interval) + DISCOVERY_S + (FORGETS_S if discovered else 0)
     due_s = 2 * interval + RESEND_S + LEDGER_WAIT_S + SLACK_S
     question = {
         "prometheus": url_of(mesh, "prometheus"),
@@ -67,6 +71,7 @@ def look(mesh: Mesh, target: Target) -> Look:
         "receiver": url_of(mesh, "alert-receiver"),
         "token": "alert_token",
         "targets": sorted(instance for _, instance in planned_targets(mesh)),
+        "discovered": {job: list(bounds) for job, bounds in discovered.items()},
         "spares": sorted(instance for _, instance in known_targets(mesh) - planned_targets(mesh)),
         "queries": {name: f"count by (job) ({name})" for name in KEY_METRICS},
         "signs": {part: query for part, (query, _) in SIGNS.items()},
@@ -111,6 +116,11 @@ def planned_targets(mesh: Mesh) -> set[tuple[str, str]]:
         for target in job.targets
         if target.labels.get("planned") != "no"
     }
+
+
+def discovered_targets(mesh: Mesh) -> dict[str, tuple[int, int]]:
+    """Job → the least and the most targets that Prometheus has to find itself; their names come with them."""
+    return {job.name: (job.discovery.least, job.discovery.most) for job in jobs(mesh.plan) if job.discovery}
 
 
 def known_targets(mesh: Mesh) -> set[tuple[str, str]]:

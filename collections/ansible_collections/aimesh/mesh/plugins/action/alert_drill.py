@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.alert_drill.record import proof_path
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import cluster_arguments, in_cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.drill import (
     FAST,
     SEVERITIES,
@@ -66,7 +67,7 @@ class ActionModule(SliceAction):
     def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         if args["verb"] in ON_CONTROLLER:
             return self._planned(part, args)
-        result = super().perform(part, args)
+        result = self.call(part.common_args() | args | self._here(part))
         if args["verb"] == "finish" and "proof" in result:
             copy = self._copy(part)
             copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,13 +91,21 @@ class ActionModule(SliceAction):
             "lines": drill.lines,
         }
 
+    def _here(self, part: Slice) -> dict[str, Any]:
+        """A mesh in a cluster is asked and changed from here, and the proof alone goes into its state home."""
+        if not in_cluster(part.plan):
+            return {}
+        folder = self._plan_path(part.repository).parent / "alert-drill"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return {"state_dir": str(folder), "lease_path": None, **cluster_arguments(part.plan)}
+
     def _pair(self, part: Slice, *, with_files: bool) -> dict[str, Any]:
         files = part.rendered(pair_files(part.plan, run_identity().run_id)) if with_files else []
         return pair_options(part.plan) | {"files": [{"path": file.path, "content": file.content} for file in files]}
 
     def _kept(self, part: Slice, given: dict[str, Any]) -> dict[str, Any] | None:
         """The proof out of the controller's copy; None where the drill itself has put it into the state home."""
-        if part.host == part.plan["monitoring"]["host"]:
+        if part.host == part.plan["monitoring"]["host"] and not in_cluster(part.plan):
             return None
         copy = self._copy(part)
         try:
@@ -119,7 +128,9 @@ def place(part: Slice, drill: Drill, verb: str) -> str:
 
 
 def _unit_of(part: Slice, drill: Drill) -> dict[str, Any]:
-    """Who runs the unit of the fault, and by which files."""
+    """Who runs the unit of the fault, and by which files; in a cluster its API does."""
+    if in_cluster(part.plan):
+        return {}
     unit = next((each for each in part.state.units if each.name == drill.fault.unit), None)
     if unit is None:
         raise SliceError(f"{part.host} has no unit {drill.fault.unit}; plan and driver are of different releases.")

@@ -70,6 +70,7 @@ class ActionModule(ActionBase):
             "method": plan["kubernetes"]["method"] if in_cluster(plan) else "",
             "hosts": list(plan["hosts"]),
             "urls": public_urls(plan),
+            "verify_from": plan["verify"]["from"],
             # Without a wish the drill of alerts says what may be wished for.
             "drill": plan["wishes"]["drill"] or "alerts",
         }

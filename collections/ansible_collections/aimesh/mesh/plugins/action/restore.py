@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from ansible_collections.aimesh.mesh.plugins.action.postgresql import cluster_args
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import archives
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import STOP_MARGIN_S
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import in_cluster
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.restoring import MODULE, call_arguments
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import (
     Slice,
     SliceAction,
@@ -29,6 +31,8 @@ class ActionModule(SliceAction):
                 "This mesh has no repository to restore from: mesh_backup.engine is "
                 f"{plan['backup']['engine'] or 'none'}; set it to pgbackrest, as it was when the backups were made."
             )
+        if in_cluster(plan):
+            return call_arguments(part, str(verb))
         if verb == STOP:
             return self._stop_args(part)
         cluster = part.state.postgresql
@@ -51,6 +55,10 @@ class ActionModule(SliceAction):
             "supervisor": part.state.supervisor,
             "containers": containers,
         }
+
+    def perform(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        module = MODULE if in_cluster(part.plan) else ""
+        return self.call(part.common_args() | args, module)
 
     def _stop_args(self, part: Slice) -> dict[str, Any] | None:
         """Every slot of a service, and what has to run again before they start."""

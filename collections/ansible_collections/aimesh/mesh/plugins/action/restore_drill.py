@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -16,7 +17,11 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.drill import (
     steps,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.drill_ledger import Ledger, LedgerError
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.cluster_action import where_arguments
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import in_cluster
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.way_in import way_to
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.flows import GATEWAY
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.run_identity import run_identity
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
 
@@ -52,19 +57,26 @@ class ActionModule(SliceAction):
         }
 
     def _hold(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
+        # A name of the cluster is none for the controller.
+        way = way_to(part.plan, GATEWAY) if in_cluster(part.plan) else contextlib.nullcontext(gateway_of(part.plan))
+        with way as self._url:
+            return self._held(part, args)
+
+    def _held(self, part: Slice, args: dict[str, Any]) -> dict[str, Any]:
         folder = self._plan_path(part.repository).parent / FOLDER
         ledger = self._ledger(part, folder / "ledger.jsonl")
         try:
             with ledger.writing():
-                moment = super().perform(part, args | {"verb": "moment"})
+                moment = self._tell(part, "moment", {"moment": args["moment"]})
                 disaster = time.time()
             if moment.get("failed"):
                 return moment
             targets = part.plan["targets"]
-            result = super().perform(
+            result = self._tell(
                 part,
-                args
-                | {
+                "hold",
+                {
+                    "moment": args["moment"],
                     "limit": moment["limit"],
                     "disaster": disaster,
                     "rows": [list(row) for row in ledger.rows if row[1] <= disaster],
@@ -85,6 +97,18 @@ class ActionModule(SliceAction):
             )
         return self._told(result, folder / "restore.json")
 
+    def _tell(self, part: Slice, verb: str, given: dict[str, Any]) -> dict[str, Any]:
+        """A call of the data host's own half, or of the pod that makes the backups."""
+        if not in_cluster(part.plan):
+            return super().perform(part, {"verb": verb, **given})
+        identity = str(given.pop("identity", ""))
+        told = {
+            "verb": "drill" if verb == "hold" else verb,
+            "given": {**given, "run_id": run_identity().run_id},
+            "identity": identity,
+        }
+        return self.call(part.common_args() | where_arguments(part) | told, "aimesh.mesh.k8s_backup")
+
     def _told(self, result: dict[str, Any], copy: Path) -> dict[str, Any]:
         proof = result.get("proof")
         if proof is None:
@@ -98,4 +122,4 @@ class ActionModule(SliceAction):
         token = None
         if part.plan["mesh"]["auth"] == "on":
             token = part.secret_values([CREDENTIAL]).get(CREDENTIAL)
-        return Ledger(gateway_of(part.plan), token, part.plan["verify"]["namespace"], run_identity().run_id, path)
+        return Ledger(self._url, token, part.plan["verify"]["namespace"], run_identity().run_id, path)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_record import proof_path
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.load_program import program, service_urls
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import cluster_arguments, in_cluster
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import platforms
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import (
@@ -31,10 +32,13 @@ class ActionModule(SliceAction):
         given["traffic_id"] = str(given.get("traffic_id") or run_identity().run_id)
         if not wanted(part.plan) or part.host != worker(part.plan, verb):
             return None
-        if verb == "start":
+        # In a cluster the records of the load are deleted from here.
+        if verb == "start" or (verb == "stop" and in_cluster(part.plan)):
             given |= load_of(part.plan, part.host)
             if part.plan["mesh"]["auth"] == "on":
                 given["token"] = part.secret_values([CREDENTIAL]).get(CREDENTIAL)
+        if verb == "start" and in_cluster(part.plan):
+            given["program"] = program()
         elif verb == "mark":
             given["release"] = str(given.get("release") or part.plan["release"]["id"])
         elif verb == "keep":
@@ -51,7 +55,7 @@ class ActionModule(SliceAction):
         return result
 
     def _here(self, part: Slice) -> dict[str, Any]:
-        """A mesh in a cluster has no host for the load: it runs on the controller, and reaches in."""
+        """A mesh in a cluster has no host for the load: it is a pod, and what it saw is brought to the controller."""
         if not in_cluster(part.plan):
             return {}
         folder = self._plan_path(part.repository).parent / "load"
@@ -90,8 +94,8 @@ def worker(plan: Plan, verb: str) -> str:
 
 def load_of(plan: Plan, host: str) -> dict[str, Any]:
     """Endpoints as the host sees them, rate, namespace, and whether the load may write."""
-    endpoints = {}
-    for service in plan["services"]:
+    endpoints = service_urls(plan) if in_cluster(plan) else {}
+    for service in plan["services"].keys() - endpoints.keys():
         try:
             endpoints[service] = endpoint_url(plan, service, host)
         except PlanError:

@@ -6,17 +6,8 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
-  - Helm 3.18 or later on the controller
-  - the Python package C(kubernetes) where the module runs
+  - Helm 3.18 or later, or 4.1 or later, on the controller
 options:
-  mesh:
-    description: Name of the mesh. Filled in by the action plugin.
-    type: str
-    default: ""
-  release:
-    description: Name of the release, which all its objects carry. Filled in by the action plugin.
-    type: str
-    required: true
   chart:
     description: Folder or archive of the chart. Filled in by the action plugin.
     type: str

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.command import BackupError
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.engine import Engine
@@ -16,14 +17,15 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.backup.info import Bac
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.patience import Patience
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.spec import BackupSpec
 from ansible_collections.aimesh.mesh.plugins.module_utils.backup.targets import instant, target_kind
+from ansible_collections.aimesh.mesh.plugins.module_utils.file_sizes import tree_size
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_client import WAKE_CHECKPOINTER, Client, owner_of
-from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import Convergence
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_files import read_plain
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_managers import manager_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_spec import PostgresError, WantedCluster
-from ansible_collections.aimesh.mesh.plugins.module_utils.removal_facts import tree_size
 from ansible_collections.aimesh.mesh.plugins.module_utils.restore_record import begin, end, interrupted
-from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor
+
+if TYPE_CHECKING:
+    from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor
 
 STOP_S = 60.0
 POLL_S = 0.5
@@ -116,6 +118,7 @@ class Restore:
                 self._fill()
             with _timed(stages, "replay"):
                 self._recover()
+                self._settle()
         except BaseException as error:
             log = self._manager.last_words() if isinstance(error, PostgresError) else ""
             # After one that was cut off, what was put aside now is half a database, and the record names the whole one.
@@ -177,9 +180,18 @@ class Restore:
     def _fill(self) -> None:
         self._engine.restore(self._cluster.data_dir, self._target, repository=self._repository, offline=True)
 
+    def _prepare(self) -> None:
+        # Imported where it is used: a pod of a cluster has its configuration elsewhere, and no such module.
+        from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_convergence import Convergence
+
+        Convergence(self._cluster, self._state_dir, check_mode=False).prepare()
+
+    def _settle(self) -> None:
+        """The restored server is up, and stays up."""
+
     def _recover(self) -> None:
         """Configuration as the plan wants it, then PostgreSQL replays the archive and is promoted."""
-        Convergence(self._cluster, self._state_dir, check_mode=False).prepare()
+        self._prepare()
         replay = Replay(self._data, Patience(self._spec.replay), self._tell)
         try:
             self._manager.start()

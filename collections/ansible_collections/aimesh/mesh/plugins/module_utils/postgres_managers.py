@@ -68,4 +68,8 @@ def manager_of(cluster: WantedCluster) -> Manager:
         from ansible_collections.aimesh.mesh.plugins.module_utils.postgres_container import ContainerManager
 
         return ContainerManager(cluster)
-    raise PostgresError(f"There is no PostgreSQL manager {cluster.manager}; it is debian, embedded or container.")
+    if cluster.manager == "pod":
+        from ansible_collections.aimesh.mesh.plugins.module_utils.backup_pod.server import PodManager
+
+        return PodManager(cluster)
+    raise PostgresError(f"There is no PostgreSQL manager {cluster.manager}; it is debian, embedded, container or pod.")

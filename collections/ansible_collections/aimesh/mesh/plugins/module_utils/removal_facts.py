@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.apt import installed_packages, removable
 from ansible_collections.aimesh.mesh.plugins.module_utils.docker_engine import DEBIAN_ENGINE
+from ansible_collections.aimesh.mesh.plugins.module_utils.file_sizes import tree_size
 from ansible_collections.aimesh.mesh.plugins.module_utils.manifest import Manifest
 from ansible_collections.aimesh.mesh.plugins.module_utils.package_record import PackageRecord
 from ansible_collections.aimesh.mesh.plugins.module_utils.release_install import RELEASE_ID
@@ -134,16 +135,6 @@ def unit_known(name: str) -> bool:
     if seen.get("ActiveState") in ("active", "activating", "reloading", "deactivating", "failed"):
         return True
     return seen.get("LoadState") == "loaded" and seen.get("UnitFileState") in ("enabled", "static", "disabled")
-
-
-def tree_size(path: str) -> int:
-    """Bytes of all files below a path; links are not followed, what vanishes meanwhile counts 0."""
-    total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += (Path(folder) / name).lstat().st_size
-    return total
 
 
 def _releases(root: str) -> dict[str, int]:

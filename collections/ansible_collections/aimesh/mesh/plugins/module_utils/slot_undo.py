@@ -34,7 +34,7 @@ def undo(steps: Steps, unit: str, timeout_s: float) -> Undone:
     if saved is not None and slot.oneshot:
         return _oneshot(steps, slot, saved)
     if slot.spare or (saved is not None and not saved.existed):
-        _rest(steps, slot)
+        _rest(steps, slot, timeout_s)
         steps.take_away(slot)
         slot_files.forget(steps.state_dir, unit)
         return Undone(unit, "removed", "it is a spare" if slot.spare else "it was not there before")
@@ -81,6 +81,7 @@ def _enable(steps: Steps, slot: SlotSpec, timeout_s: float) -> str:
     return f"; {seen}"
 
 
-def _rest(steps: Steps, slot: SlotSpec) -> None:
+def _rest(steps: Steps, slot: SlotSpec, timeout_s: float) -> None:
+    """Calls that are under way end first; what is longer than a slot may take to stop is cut with it."""
     if steps.edge is not None and slot.server in steps.edge.servers():
-        steps.edge.set_maintenance(slot.server)
+        steps.edge.drain(slot.server, min(timeout_s, slot.stop_s))

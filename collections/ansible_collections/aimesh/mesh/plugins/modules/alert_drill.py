@@ -20,6 +20,8 @@ description:
   - C(finish) ends the second pair, and leaves the proof in C(<state>/drills/alerts.json). Of a drill that passed the
     alert receiver is told, which has the metric C(aimesh_drill_alerts_last_success_timestamp_seconds).
   - C(keep) puts the proof into the state home where that is on another host.
+  - With O(cluster) everything is asked through the API server; the second pair is a pod, and the unit a workload that
+    is scaled to zero and back.
   - The action plugin makes one call on the host that has the job and none on the others. It takes everything about the
     mesh from the plan, and resolves the receiver's token on the controller.
 version_added: 1.2.0
@@ -120,6 +122,18 @@ options:
   proof:
     description: With C(keep), the proof. Filled in by the action plugin.
     type: dict
+  cluster:
+    description:
+      - Where the mesh is, on a platform that is reached through an API server. Filled in by the action plugin.
+    type: dict
+    suboptions:
+      kubeconfig: {description: Path of the kubeconfig., type: str, default: ""}
+      context: {description: Context of it., type: str, default: ""}
+      namespace: {description: Namespace of the mesh., type: str, required: true}
+  where:
+    description: With O(cluster), name of the mesh, of its release and of its Services. Filled in by the action plugin.
+    type: dict
+    default: {}
 notes:
   - Alerts of the profile V(fast) carry V(drill="true") and are told to the alert receiver alone. Those of the profile
     V(real) are real ones, and reach people.
@@ -194,6 +208,13 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.alert_drill.pair impor
 from ansible_collections.aimesh.mesh.plugins.module_utils.alert_drill.synthetic import Synthetic, announce
 from ansible_collections.aimesh.mesh.plugins.module_utils.alert_drill.watch import Expected, Limits, Watch
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.addresses import Addresses
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.drill_fault import WorkloadFault
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.drill_pod import DrillPod
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import state_map_name, with_state
 from ansible_collections.aimesh.mesh.plugins.module_utils.rollout_supervisor import SlotSupervisor, supervisor_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, changing
 
@@ -267,21 +288,33 @@ def finish(module: AnsibleModule, progress: record.Progress) -> dict[str, Any]:
 
 
 def break_unit(module: AnsibleModule, _progress: record.Progress) -> dict[str, Any]:
-    fault, supervisor = _fault(module)
+    longest_s = module.params["down_s"]
     with _session(module):
-        return {"at": fault.begin(supervisor, module.params["down_s"])}
+        if module.params["cluster"]:
+            return {"at": _workload(module).begin(longest_s)}
+        fault, supervisor = _fault(module)
+        return {"at": fault.begin(supervisor, longest_s)}
 
 
 def mend(module: AnsibleModule, _progress: record.Progress) -> dict[str, Any]:
-    fault, supervisor = _fault(module)
+    limit_s = module.params["start_s"]
     with _session(module):
-        at = fault.end(supervisor, module.params["start_s"])
+        if module.params["cluster"]:
+            at = _workload(module).end(limit_s)
+        else:
+            fault, supervisor = _fault(module)
+            at = fault.end(supervisor, limit_s)
     return {"at": at, "changed": at is not None}
 
 
 def keep(module: AnsibleModule, _progress: record.Progress) -> dict[str, Any]:
+    proof = module.params["proof"]
     with _session(module):
-        changed = record.keep(module.params["state_dir"], module.params["proof"])
+        if module.params["cluster"]:
+            home = state_map_name(str(module.params["where"]["mesh"]))
+            changed = with_state(Cluster.of(module.params["cluster"]), home, lambda folder: record.keep(folder, proof))
+        else:
+            changed = record.keep(module.params["state_dir"], proof)
     return {"changed": changed, "proof_path": str(record.proof_path(module.params["state_dir"]))}
 
 
@@ -305,11 +338,15 @@ def _hops(hops: list[Hop]) -> dict[str, Any]:
     return {"hops": [hop.as_json() for hop in hops]}
 
 
-def _pair(module: AnsibleModule) -> tuple[Pair | None, dict[str, Any]]:
+def _pair(module: AnsibleModule) -> tuple[Pair | DrillPod | None, dict[str, Any]]:
     """The second pair and how it is run; none in the profile `real`."""
     if not module.params["pair"]:
         return None, {}
     wanted = json.loads(module.params["pair"])
+    if module.params["cluster"]:
+        state = Path(module.params["state_dir"], record.FOLDER)
+        cluster, release = Cluster.of(module.params["cluster"]), str(module.params["where"]["release"])
+        return DrillPod(cluster, release, module.params["run_id"], state), wanted
     return Pair(Path(module.params["state_dir"], record.FOLDER), Path(wanted["folder"])), wanted
 
 
@@ -327,7 +364,7 @@ def _watch(module: AnsibleModule, apis: dict[str, Api]) -> Watch:
         apis.get("prometheus", Api(params["prometheus"])),
         apis.get("alertmanager", Api(params["alertmanager"])),
         Api(params["receiver"], params["token"]),
-        Expected(fault["alert"], fault["target"], fault["labels"], tuple(fault["mentions"])),
+        Expected(fault["alert"], fault["target"], fault["labels"], tuple(fault["mentions"]), fault["counted"]),
         Limits(params["metric_s"], params["rule_s"], params["route_s"]),
         poll_s=REAL_POLL_S if own else Wait.poll_s,
         drill_id="" if own else params["run_id"],
@@ -341,6 +378,23 @@ def _fault(module: AnsibleModule) -> tuple[Fault, SlotSupervisor]:
     containers = {fault["unit"]: params["container"]} if params["container"] else {}
     path = Path(params["state_dir"], record.FOLDER, "fault.json")
     return Fault(fault["unit"], (address, int(port)), path), supervisor_of(params["supervisor"], containers)
+
+
+def _workload(module: AnsibleModule) -> WorkloadFault:
+    params = module.params
+    folder = Path(params["state_dir"], record.FOLDER)
+    return WorkloadFault.of(params["cluster"], str(params["where"]["release"]), str(params["fault"]["unit"]), folder)
+
+
+def _reach(module: AnsibleModule) -> None:
+    """Puts what leads there from here in place of the names that only pods know."""
+    if not module.params["cluster"]:
+        return
+    where = module.params["where"]
+    addresses = Addresses(Cluster.of(module.params["cluster"]), str(where["release"]), dict(where["services"]))
+    for name in ("prometheus", "alertmanager", "receiver"):
+        if module.params[name]:
+            module.params[name] = addresses.url(module.params[name])
 
 
 def main() -> None:
@@ -370,6 +424,8 @@ def main() -> None:
             "route_s": {"type": "float", "default": 40.0},
             "down_s": {"type": "float", "default": 300.0},
             "proof": {"type": "dict"},
+            "cluster": {"type": "dict", "options": CLUSTER_OPTIONS},
+            "where": {"type": "dict", "default": {}},
         },
         required_if=[("verb", "keep", ["proof"])],
         supports_check_mode=True,
@@ -379,10 +435,13 @@ def main() -> None:
         module.exit_json(changed=False)
     progress = record.Progress(module.params["state_dir"], module.params["run_id"])
     try:
+        _reach(module)
         result = VERBS[verb](module, progress)
     except DrillStoppedError as error:
         progress.stopped(error)
         module.fail_json(msg=str(error), failed_hop=error.hop)
+    except ClusterError as error:
+        module.fail_json(msg=str(error))
     except (StateFileError, OSError) as error:
         module.fail_json(msg=f"The alert drill cannot go on with {verb}: {error}.".replace("..", "."))
     module.exit_json(**({"changed": True} | result))

@@ -9,6 +9,7 @@ description:
   - C(present) compares what the chart gives with the plan's values to Helm's record of the release and to the objects
     in the cluster. Where something differs it upgrades the release, watches until everything is available, and goes
     back to the last good revision when that will not come. The error names the reason, with the last lines of the log.
+  - What the mesh has by plain manifests becomes Helm's.
   - C(compare) only says what differs.
   - C(absent) uninstalls the release.
   - C(status) tells what runs.
@@ -20,6 +21,7 @@ author:
 extends_documentation_fragment:
   - aimesh.mesh.slice
   - aimesh.mesh.cluster
+  - aimesh.mesh.mesh_in_cluster
   - aimesh.mesh.release
 options:
   verb:
@@ -55,14 +57,14 @@ differences:
   elements: str
   sample: ["~ Deployment registry", "+ Job migrate-1-1-0"]
 restarts:
-  description: Stores whose pods would be made anew, which nothing serves for meanwhile.
+  description: StatefulSets whose pods would be made anew, which nothing serves for meanwhile.
   returned: present and compare
   type: list
   elements: str
   sample: []
 seconds:
   description: How long it took until everything was available.
-  returned: present, when something was changed
+  returned: present
   type: float
   sample: 31.5
 went_back:
@@ -81,18 +83,29 @@ remote_calls:
   sample: 1
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.applying import has_manifests
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.changeable import require_changeable
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import Helm
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release import Wanted, bring, difference
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release import (
+    Wanted,
+    bring,
+    difference,
+    forget_pending,
+)
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.leftovers import leftovers, mend
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.release_module import (
     NEEDS_CHART,
     RELEASE_OPTIONS,
     keep_lease,
     run,
+    still_available,
+    unavailable,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import release_lines
@@ -100,12 +113,20 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import rel
 
 def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any]:
     params = module.params
-    record = helm.record()
+    record, lease = helm.record(), partial(keep_lease, module, cluster)
+    if not module.check_mode and forget_pending(cluster, helm, record, lease):
+        record = helm.record()
+    if record is None and has_manifests(cluster, helm.release):
+        helm = replace(helm, adopts=True)
     wanted = Wanted(params["chart"], params["values"], params["note"])
     found, objects = difference(cluster, helm, record, wanted)
+    if record is not None:
+        require_changeable(cluster, found.changed)
+    left = leftovers(cluster, helm.release, objects)
+    rows = [*found.rows, *(each.row for each in left)]
     result: dict[str, Any] = {
-        "changed": bool(found.rows),
-        "differences": list(found.rows),
+        "changed": bool(rows),
+        "differences": rows,
         "restarts": list(found.restarts),
         "revision": record.revision if record else 0,
         "diff": {
@@ -114,16 +135,18 @@ def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, An
             "before": found.before,
             "after": found.after,
             # What somebody else changed in the cluster is in no manifest.
-            "prepared": "" if found.before != found.after else "".join(f"{row}\n" for row in found.rows),
+            "prepared": "" if found.before != found.after else "".join(f"{row}\n" for row in rows),
         },
     }
     if params["verb"] == "compare":
-        return result | {"changed": False}
-    if not found.rows or module.check_mode:
+        return result | {"changed": False, "differences": rows or unavailable(cluster, helm.release, objects)}
+    if module.check_mode:
         return result
+    if not rows:
+        return result | still_available(module, cluster, objects)
+    mend(cluster, left, lease)
     patience = Patience(params["timeout_s"], params["grace_s"])
-
-    ended = bring(cluster, helm, record, wanted, objects, patience, partial(keep_lease, module, cluster))
+    ended = bring(cluster, helm, wanted, objects, patience, lease)
     result |= {"seconds": ended.watched.seconds, "revision": ended.revision or ended.went_back}
     if not ended.watched.ready:
         told = "\n".join([ended.watched.told, *ended.why])

@@ -17,6 +17,7 @@ author:
 extends_documentation_fragment:
   - aimesh.mesh.slice
   - aimesh.mesh.cluster
+  - aimesh.mesh.mesh_in_cluster
   - aimesh.mesh.release
 options:
   verb:
@@ -38,9 +39,15 @@ differences:
   type: list
   elements: str
   sample: ["~ Deployment registry", "+ Job migrate-1-1-0"]
+restarts:
+  description: StatefulSets whose pods would be made anew, which nothing serves for meanwhile.
+  returned: present and compare
+  type: list
+  elements: str
+  sample: []
 seconds:
   description: How long it took until everything was available.
-  returned: present, when something was changed
+  returned: present
   type: float
   sample: 31.5
 remote_calls:
@@ -58,12 +65,15 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluste
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.applying import apply_in_order, is_helms, look
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import Helm
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.leftovers import leftovers, mend
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import objects_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.release_module import (
     NEEDS_CHART,
     RELEASE_OPTIONS,
     keep_lease,
     run,
+    still_available,
+    unavailable,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience
 
@@ -77,17 +87,23 @@ def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, An
         )
     objects = objects_of(helm.template(params["chart"], params["values"], cluster.version()))
     found = look(cluster, params["release"], objects)
-    rows = "".join(f"{row}\n" for row in found.rows)
+    left = leftovers(cluster, params["release"], objects)
+    rows = [*found.rows, *(each.row for each in left)]
     result: dict[str, Any] = {
-        "changed": bool(found.rows) and params["verb"] == "present",
-        "differences": list(found.rows),
-        "diff": {"prepared": rows},
+        "changed": bool(rows) and params["verb"] == "present",
+        "differences": rows,
+        "restarts": list(found.restarts),
+        "diff": {"prepared": "".join(f"{row}\n" for row in rows)},
     }
-    if not found.rows or module.check_mode or params["verb"] == "compare":
+    if params["verb"] == "compare":
+        return result | {"differences": rows or unavailable(cluster, params["release"], objects)}
+    if module.check_mode:
         return result
-
-    patience = Patience(params["timeout_s"], params["grace_s"])
-    ended = apply_in_order(cluster, objects, found.stale, patience, partial(keep_lease, module, cluster))
+    if not rows:
+        return result | still_available(module, cluster, objects)
+    patience, lease = Patience(params["timeout_s"], params["grace_s"]), partial(keep_lease, module, cluster)
+    mend(cluster, left, lease)
+    ended = apply_in_order(cluster, objects, found.stale, patience, lease)
     if not ended.ready:
         back = "Go back with playbooks/rollback.yml, or mend it and deploy again."
         module.fail_json(msg=f"{ended.told}\n{back}", seconds=ended.seconds, **result)

@@ -18,6 +18,11 @@ extends_documentation_fragment:
 options:
   needs_volumes: {description: Whether the mesh asks for volumes., type: bool, default: true}
   storage_class: {description: Storage class of the volumes. Without it the cluster's default., type: str, default: ""}
+  grants:
+    description: Rules of the Role that the mesh makes, as Kubernetes has them; the login has to have these rights.
+    type: list
+    elements: dict
+    default: []
   helm: {description: The program., type: str, default: helm}
 attributes:
   check_mode:
@@ -58,7 +63,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluste
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import Helm
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.preflight import offered, shortcomings
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.preflight import of_the_cluster, offered, shortcomings
 
 
 def main() -> None:
@@ -67,6 +72,7 @@ def main() -> None:
             "cluster": {"type": "dict", "required": True, "options": CLUSTER_OPTIONS},
             "needs_volumes": {"type": "bool", "default": True},
             "storage_class": {"type": "str", "default": ""},
+            "grants": {"type": "list", "elements": "dict", "default": []},
             "helm": {"type": "str", "default": "helm"},
         },
         supports_check_mode=True,
@@ -77,8 +83,14 @@ def main() -> None:
         Helm(params["cluster"], "", params["helm"]).require_version()
         cluster = Cluster.of(params["cluster"])
         version = cluster.version()
-        problems = shortcomings(cluster, version, volumes=params["needs_volumes"], storage=params["storage_class"])
-        host = offered(cluster.list("Node")) | {"version": version}
+        problems = shortcomings(
+            cluster,
+            version,
+            volumes=params["needs_volumes"],
+            storage=params["storage_class"],
+            grants=params["grants"],
+        )
+        host = offered(of_the_cluster(cluster, "Node")) | {"version": version}
     except ClusterError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, problems=problems, host=host)

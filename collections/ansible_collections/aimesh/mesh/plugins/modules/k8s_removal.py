@@ -13,14 +13,11 @@ description:
 version_added: 1.2.0
 author:
   - aimesh (@aimesh)
-requirements:
-  - the Python package C(kubernetes) where the module runs
 extends_documentation_fragment:
   - aimesh.mesh.slice
   - aimesh.mesh.cluster
+  - aimesh.mesh.mesh_in_cluster
 options:
-  mesh: {description: Name of the mesh. Filled in by the action plugin., type: str, default: ""}
-  release: {description: Name of the Helm release. Filled in by the action plugin., type: str, required: true}
   uses_helm:
     description: Whether Helm may know the release. Filled in by the action plugin.
     type: bool
@@ -58,24 +55,21 @@ remote_calls:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import Helm
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.mesh_options import MESH_OPTIONS
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.removal_choice import decide
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.removing import held, take_away
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import renew_lease, state_map_name
 from ansible_collections.aimesh.mesh.plugins.module_utils.lease import LeaseLostError
 from ansible_collections.aimesh.mesh.plugins.module_utils.removal_plan import confirmations
-from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError
+from ansible_collections.aimesh.mesh.plugins.module_utils.session import HostChangeError
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **COMMON_OPTIONS,
-            "cluster": {"type": "dict", "required": True, "options": CLUSTER_OPTIONS},
-            "mesh": {"type": "str", "default": ""},
-            "release": {"type": "str", "required": True},
+            **MESH_OPTIONS,
             "uses_helm": {"type": "bool", "default": True},
             "remove_data": {"type": "str", "default": ""},
             "remove_backups": {"type": "str", "default": ""},

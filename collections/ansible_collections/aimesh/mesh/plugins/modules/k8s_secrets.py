@@ -12,15 +12,17 @@ description:
 version_added: 1.2.0
 author:
   - aimesh (@aimesh)
-requirements:
-  - the Python package C(kubernetes) where the module runs
 extends_documentation_fragment:
   - aimesh.mesh.slice
   - aimesh.mesh.cluster
+  - aimesh.mesh.mesh_in_cluster
 options:
-  mesh: {description: Name of the mesh. Filled in by the action plugin., type: str, default: ""}
-  release: {description: Name of the Helm release. Filled in by the action plugin., type: str, required: true}
   prune: {description: Also remove Secrets of the mesh that are not wanted., type: bool, default: false}
+  unknown:
+    description: In check mode, names of Secrets with a value that does not exist yet. Filled in by the action plugin.
+    type: list
+    elements: str
+    default: []
   secrets:
     description: The Secrets. Filled in by the action plugin.
     type: list
@@ -61,22 +63,19 @@ remote_calls:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.mesh_options import MESH_OPTIONS
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.secret_objects import differing, secret_object, write
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import renew_lease, state_map_name
 from ansible_collections.aimesh.mesh.plugins.module_utils.lease import LeaseLostError
-from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **COMMON_OPTIONS,
-            "cluster": {"type": "dict", "required": True, "options": CLUSTER_OPTIONS},
-            "mesh": {"type": "str", "default": ""},
-            "release": {"type": "str", "required": True},
+            **MESH_OPTIONS,
             "prune": {"type": "bool", "default": False},
+            "unknown": {"type": "list", "elements": "str", "default": []},
             "secrets": {
                 "type": "list",
                 "elements": "dict",
@@ -95,15 +94,15 @@ def main() -> None:
     try:
         cluster = Cluster.of(params["cluster"])
         wanted = [secret_object(each, params["release"]) for each in params["secrets"]]
-        found = differing(cluster, wanted, params["release"], prune=params["prune"])
+        found = differing(cluster, wanted, params["release"], prune=params["prune"], unknown=params["unknown"])
         if (found.write or found.remove) and not module.check_mode:
             renew_lease(cluster, state_map_name(params["mesh"]), params["run_id"])
             write(cluster, found)
     except (ClusterError, LeaseLostError, StateFileError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=bool(found.write or found.remove),
-        written=[each["metadata"]["name"] for each in found.write],
+        changed=bool(found.write or found.remove or params["unknown"]),
+        written=[*(each["metadata"]["name"] for each in found.write), *params["unknown"]],
         removed=found.remove,
         diff=found.as_diff(),
     )

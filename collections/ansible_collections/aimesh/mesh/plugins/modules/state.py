@@ -378,7 +378,10 @@ def in_cluster(module: AnsibleModule) -> dict[str, Any]:
             ensure_namespace(cluster, params["mesh"])
 
         def work(folder: str) -> dict[str, Any]:
-            params.update(state_dir=folder, lease_path=lease_path(folder) if params["lease_path"] else None)
+            # Where there is no state home there is no such folder, as on a host.
+            there = opens or params["verb"] == "commit" or any(Path(folder).iterdir())
+            home = folder if there else str(Path(folder, "none"))
+            params.update(state_dir=home, lease_path=lease_path(home) if params["lease_path"] else None)
             return on_host(module)
 
         writes = params["verb"] != "read" and not module.check_mode

@@ -17,6 +17,8 @@ description:
   - The action plugin makes one call on the host that has the job and none on the others. It takes rate, endpoints,
     credential and limits from the plan and resolves the credential on the controller. Nothing is done where the plan
     switches the load off.
+  - With O(cluster) the generator is a pod of the mesh's namespace that asks the Service of the gateway, and goes with
+    C(stop).
   - The generator stops by itself O(lifetime_s) seconds after the last word of its run, and takes its records with it.
 version_added: 1.1.0
 author:
@@ -88,6 +90,12 @@ options:
       namespace: {description: Namespace of the mesh., type: str, required: true}
   where:
     description: With O(cluster), name of the mesh, of its release and of its Services. Filled in by the action plugin.
+    type: dict
+    default: {}
+  program:
+    description:
+      - With O(cluster), the text of each file of the generator, which runs in a pod there. Filled in by the action
+        plugin.
     type: dict
     default: {}
   proof:
@@ -170,7 +178,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.aimesh.mesh.plugins.module_utils.atomic import StateFileError, read_json, write_json
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.connection import CLUSTER_OPTIONS
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.load import reach_in, state_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.load import LoadPod, state_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.session import COMMON_OPTIONS, HostChangeError, changing
 from ansible_collections.aimesh.mesh.plugins.module_utils.traffic.background import (
     LoadFiles,
@@ -194,11 +202,13 @@ def start(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
             module.warn(f"The load of the rollout {ended} was still running, and was ended.")
         if files.running():
             raise TrafficError(f"The load of the rollout {files.traffic_id} runs already; stop it first.")
-        reach = reach_in(params["cluster"], params["where"]) if params["cluster"] else None
-        launch(files, settings, params["p99_factor"], reach)
+        if params["cluster"]:
+            start_in_cluster(module, files, settings)
+        else:
+            launch(files, settings, params["p99_factor"])
     time.sleep(params["baseline_s"])
-    baseline = baseline_of(read_entries(files.ledger))
-    if not files.running():
+    baseline = baseline_in_cluster(module, files) if params["cluster"] else baseline_of(read_entries(files.ledger))
+    if not params["cluster"] and not files.running():
         raise TrafficError(f"The load generator ended during its first {params['baseline_s']:g} s; see {files.log}.")
     if baseline["failed"]:
         module.warn(
@@ -208,28 +218,93 @@ def start(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
     return {"baseline": baseline}
 
 
+def start_in_cluster(module: AnsibleModule, files: LoadFiles, settings: Settings) -> None:
+    load = pod_of(module, files)
+    for name in load.sweep():
+        module.warn(f"The load {name} of another run was still in the cluster, and was taken away.")
+    load.start(settings, module.params["program"], module.params["p99_factor"])
+    files.make()
+    files.clear()
+
+
+def baseline_in_cluster(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
+    load = pod_of(module, files)
+    try:
+        seen = load.baseline()
+        if seen["ended"]:
+            raise TrafficError(f"The load generator ended during its first {module.params['baseline_s']:g} s.")
+    except (TrafficError, ClusterError):
+        load.remove()
+        raise
+    return dict(seen["baseline"])
+
+
+def pod_of(module: AnsibleModule, files: LoadFiles) -> LoadPod:
+    return LoadPod.of(module.params["cluster"], module.params["where"], files.traffic_id)
+
+
 def mark(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
     if not files.folder.is_dir():
         raise TrafficError(f"No load was started for the rollout {files.traffic_id} here; start it first.")
     with _session(module):
-        files.say(module.params["phase"], release=module.params["release"])
+        if module.params["cluster"]:
+            mark_in_cluster(module, files)
+        else:
+            files.say(module.params["phase"], release=module.params["release"])
     return {}
 
 
+def mark_in_cluster(module: AnsibleModule, files: LoadFiles) -> None:
+    """Before the rollout a load that does not live stops the run; after it, only the proof suffers."""
+    phase = module.params["phase"]
+    try:
+        if pod_of(module, files).tell(phase, module.params["release"])["ended"]:
+            raise TrafficError("The load generator has ended before it was asked to.")
+    except (TrafficError, ClusterError) as error:
+        if phase == "during":
+            raise
+        module.warn(str(error))
+
+
 def stop(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
+    left = stop_in_cluster(module, files) if module.params["cluster"] else ""
     after = files.marks().after
-    if after is not None:
+    if after is not None and not module.params["cluster"]:
         time.sleep(max(0.0, after + module.params["after_s"] - time.time()))
     proof = finish(files, module.params["p99_factor"])
     # A mark that came after the generator had died is in no proof yet.
     if proof["marks"]["after"] != after:
         proof = write_proof(files, None, module.params["p99_factor"])
+    if left:
+        proof["left_behind"] = left
+        write_json(str(files.proof), proof)
     return {
         "proof": proof,
         "summary": summary(proof),
         "sentence": sentence(proof),
         "proof_path": str(files.proof),
     }
+
+
+def stop_in_cluster(module: AnsibleModule, files: LoadFiles) -> str:
+    """Brings what the load saw to this machine, and takes the pod and its records away; what was left of these.
+
+    A load that cannot be asked any more has left no proof, which `finish` then says.
+    """
+    if not files.folder.is_dir():
+        return ""
+    load = pod_of(module, files)
+    try:
+        load.end(module.params["after_s"])
+    except (TrafficError, ClusterError) as error:
+        module.warn(str(error))
+    try:
+        load.bring(files)
+    except (TrafficError, ClusterError) as error:
+        module.warn(str(error))
+    finally:
+        load.remove()
+    return load.remove_records(Settings.of(module.params)) if module.params["writes"] else ""
 
 
 def keep(module: AnsibleModule, files: LoadFiles) -> dict[str, Any]:
@@ -279,6 +354,7 @@ def main() -> None:
             "token": {"type": "str", "no_log": True},
             "cluster": {"type": "dict", "options": CLUSTER_OPTIONS},
             "where": {"type": "dict", "default": {}},
+            "program": {"type": "dict", "default": {}},
             "proof": {"type": "dict"},
         },
         required_if=[("verb", "mark", ["phase"]), ("verb", "keep", ["proof"])],

@@ -21,10 +21,15 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Api:
-    """One program at `url`; `token` is its bearer token, if it wants one."""
+    """One program at `url`; `token` is its bearer token, if it wants one; `told` is what people call it."""
 
     url: str
     token: str = field(default="", repr=False)
+    told: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.told or self.url
 
     def get(self, path: str, query: Query = ()) -> Any:
         return self._json(self.text(path, query))
@@ -60,13 +65,13 @@ class Api:
         except urllib.error.HTTPError as error:
             with error:
                 said = error.read(200).decode("utf-8", "replace").strip()
-            raise ApiError(f"{self.url} answers {error.code} ({said or error.reason})") from None
+            raise ApiError(f"{self.name} answers {error.code} ({said or error.reason})") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
-            raise ApiError(f"{self.url} cannot be reached ({reason})") from None
+            raise ApiError(f"{self.name} cannot be reached ({reason})") from None
 
     def _json(self, text: str) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            raise ApiError(f"{self.url} answers with something that is not JSON") from None
+            raise ApiError(f"{self.name} answers with something that is not JSON") from None

@@ -72,7 +72,7 @@ class Pair:
         addresses = {name: f"{bind}:{port}" for name, port in zip(PROGRAMS, free_ports(bind, 2), strict=True)}
         values = {PLACES[name]: address for name, address in addresses.items()} | {PLACES["folder"]: str(self.folder)}
         self._write(wanted["files"], values, str(wanted["owner"]))
-        commands = {name: [_filled(word, values) for word in wanted["commands"][name]] for name in PROGRAMS}
+        commands = {name: [filled(word, values) for word in wanted["commands"][name]] for name in PROGRAMS}
         detach(
             lambda: self._guard(commands, list(wanted["after"]), str(wanted["user"]), lifetime_s),
             self.state / "pair.log",
@@ -124,7 +124,7 @@ class Pair:
             path = self.folder / file["path"]
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-                stream.write(_filled(file["content"], values))
+                stream.write(filled(file["content"], values))
         if owner and os.geteuid() == 0:
             uid, gid = _ids(owner)
             for found in (self.folder, *self.folder.rglob("*")):
@@ -180,7 +180,8 @@ def _ids(owner: str) -> tuple[int, int]:
     return account.pw_uid, account.pw_gid
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with what stands for places replaced."""
     for place, value in values.items():
         text = text.replace(place, value)
     return text

@@ -43,6 +43,8 @@ class Expected:
     labels: Mapping[str, str]
     mentions: tuple[str, ...]
     """One of these has to be in its text."""
+    counted: bool = False
+    """Targets that are gone are no targets any more, so their number tells, and not their last value."""
 
     @property
     def name(self) -> str:
@@ -112,8 +114,14 @@ class Watch:
         """From the fault, in Unix seconds, to the alert receiver."""
         expected, limits = self.expected, self.limits
         up = _selector("up", expected.target)
+        # Once a second whatever the interval: when there is no target, there is no sample.
+        down, step = (f"(sum({up}) or vector(0))", ":1s") if expected.counted else (up, "")
         seen = self._until(
-            limits.metric, lambda: self._first(up, stopped - 1, "0"), SEEN, lambda: self._not_up("0"), self.logs[0]
+            limits.metric,
+            lambda: self._first(down, stopped - 1, "0", step),
+            SEEN,
+            lambda: self._not_up("0"),
+            self.logs[0],
         )
         alerts = {"alertname": expected.alert, **expected.labels}
         known = self._until(
@@ -233,17 +241,17 @@ class Watch:
     def _fires_already(self) -> str:
         return f"{', '.join(self._firing()) or 'an alert'} of {self.expected.name} fires although nothing is stopped"
 
-    def _first(self, selector: str, since: float, value: str = "") -> float | None:
+    def _first(self, selector: str, since: float, value: str = "", step: str = "") -> float | None:
         """When the first sample since then was taken (of this value, if one is given), in Unix seconds."""
         window = min(LOOK_BACK_S, int(time.time() - since) + 2)
-        samples = [sample for series in self._query(f"{selector}[{window}s]") for sample in series["values"]]
+        samples = [sample for series in self._query(f"{selector}[{window}s{step}]") for sample in series["values"]]
         moments = [float(at) for at, found in samples if float(at) >= since and (not value or found == value)]
         return min(moments, default=None)
 
     def _query(self, expression: str) -> list[dict[str, Any]]:
         answer = self.prometheus.get("/api/v1/query", [("query", expression)])
         if answer.get("status") != "success":
-            raise ApiError(f"{self.prometheus.url} refuses the query {expression}")
+            raise ApiError(f"{self.prometheus.name} refuses the query {expression}")
         return list(answer["data"]["result"])
 
 

@@ -52,7 +52,7 @@ Result = tuple[str, dict[str, Any], int, str]
 def main(arguments: Sequence[str] | None = None) -> int:
     wanted = _parser().parse_args(arguments)
     try:
-        with _private(), _stoppable():
+        with private(), _stoppable():
             sentence, details = _perform(load_spec(wanted.spec), wanted)
     except BackupError as error:
         return _failed(str(error), wanted.json)
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _private() -> Iterator[None]:
+def private() -> Iterator[None]:
+    """What is written meanwhile is its owner's alone."""
     before = os.umask(0o077)
     try:
         yield

@@ -9,22 +9,35 @@ from dataclasses import dataclass
 from .command import LOOK_TIMEOUT_S, BackupError, demand
 from .spec import BackupSpec
 
-_QUERY = """
+_QUERY = r"""
+WITH archiver AS (
+  SELECT *, last_archived_wal ~ '\.backup$' AS of_backup,
+    substring(last_archived_wal FROM '^([0-9A-F]{24})(?:\.[0-9A-F]{8}\.backup)?$') COLLATE "C" AS named,
+    (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') AS waiting,
+    (SELECT max(left(name, 24) COLLATE "C") FROM pg_ls_archive_statusdir() WHERE name ~ '^[0-9A-F]{24}\.done$') AS done
+  FROM pg_stat_archiver
+), written AS (
+  SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_lsn() END AS lsn, bytes_per_wal_segment AS size
+  FROM pg_control_init()
+), full_before AS (
+  -- By its last byte: which segment a border belongs to differs between versions of PostgreSQL.
+  SELECT pg_walfile_name(lsn - mod(lsn - '0/0', size) - 1) AS segment FROM written
+)
 SELECT json_build_object(
   'system_id', (SELECT system_identifier::text FROM pg_control_system()),
-  'segment_bytes', (SELECT bytes_per_wal_segment FROM pg_control_init()),
+  'segment_bytes', size,
   'archive_mode', current_setting('archive_mode'),
   'in_recovery', pg_is_in_recovery(),
-  'current', CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_lsn()) END,
-  'archived', coalesce(left(last_archived_wal, 24), ''),
+  'current', coalesce(pg_walfile_name(lsn), ''),
+  'archived', coalesce(greatest(named, done, CASE WHEN of_backup AND waiting = 0 THEN segment END), ''),
   'archived_at', coalesce(extract(epoch FROM last_archived_time), 0),
   'failed', coalesce(last_failed_wal, ''),
   'failed_at', coalesce(extract(epoch FROM last_failed_time), 0),
-  'waiting', (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
+  'waiting', waiting,
   'database_bytes', pg_database_size(current_database()),
   'cluster_bytes', (SELECT sum(pg_database_size(oid)) FROM pg_database),
   'now', extract(epoch FROM clock_timestamp())
-) FROM pg_stat_archiver
+) FROM archiver, written, full_before
 """
 
 
@@ -39,7 +52,7 @@ class Live:
     current: str
     """The segment that is being written."""
     archived: str
-    """The segment that was archived last (or whose backup history file was), or empty."""
+    """The newest segment that is archived, or empty. A backup's history file comes last and names where it began."""
     archived_at: float
     failed: str
     failed_at: float
@@ -81,14 +94,13 @@ def look(spec: BackupSpec) -> Live:
     answer = ask(spec, _QUERY, "Asking PostgreSQL for the state of its archive")
     try:
         raw = json.loads(answer)
-        archived = raw["archived"] if _is_segment(raw["archived"]) else ""
         return Live(
             system_id=str(raw["system_id"]),
             segment_bytes=int(raw["segment_bytes"]),
             archive_mode=str(raw["archive_mode"]),
             in_recovery=bool(raw["in_recovery"]),
             current=str(raw["current"]),
-            archived=archived,
+            archived=str(raw["archived"]),
             archived_at=float(raw["archived_at"]),
             failed=str(raw["failed"]),
             failed_at=float(raw["failed_at"]),
@@ -99,8 +111,3 @@ def look(spec: BackupSpec) -> Live:
         )
     except (ValueError, KeyError, TypeError):
         raise BackupError("What PostgreSQL tells of its archive cannot be understood.") from None
-
-
-def _is_segment(name: str) -> bool:
-    """Not the history file of a timeline, which can be what was archived last."""
-    return len(name) == 24 and all(each in "0123456789ABCDEF" for each in name)

@@ -16,6 +16,7 @@ from .dumps import dump_name
 from .engine import Engine
 from .history import History, Run, read_history, record_archived
 from .live import Live, look
+from .schedule_file import STALE_S, read_schedule
 from .sealed import archives, demand_sealed
 from .spec import UNITS, BackupSpec
 
@@ -48,7 +49,7 @@ def status(spec: BackupSpec) -> dict[str, Any]:
         "dump": _sealed(spec.dump.folder, dump_name(spec), problems),
         "configuration": _sealed(spec.configuration.folder, "configuration", problems),
         "redis": spec.redis.role if spec.redis else None,
-        "timers": timers(),
+        "timers": timers() or scheduled(spec, problems),
         "drill": last_drill(spec, problems),
     }
     if spec.engine == "pgbackrest":
@@ -166,6 +167,32 @@ def timers(pattern: str = f"{UNITS}*.timer") -> dict[str, dict[str, float | None
                 "next": _instant(fields.get("NextElapseUSecRealtime", "")),
             }
     return found
+
+
+def scheduled(spec: BackupSpec, problems: list[str]) -> dict[str, dict[str, Any]]:
+    """The same of the scheduler of a pod, with `when` it is planned and `since` when; nothing where none has been.
+
+    One that does not look any more fires nothing.
+    """
+    try:
+        found = read_schedule(spec.state)
+    except StateFileError as error:
+        problems.append(str(error))
+        return {}
+    if found is None:
+        return {}
+    silent = time.time() - found.looked
+    if silent > STALE_S:
+        problems.append(f"The scheduler has not looked at its schedule for {silent:.0f} s; look at its log for why.")
+    return {
+        f"{UNITS}{kind}.timer": {
+            "last": each.last,
+            "next": each.next if silent <= STALE_S else None,
+            "when": each.when,
+            "since": each.since,
+        }
+        for kind, each in found.entries.items()
+    }
 
 
 def last_drill(spec: BackupSpec, problems: list[str]) -> dict[str, Any] | None:

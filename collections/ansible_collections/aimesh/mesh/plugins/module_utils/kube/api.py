@@ -15,7 +15,7 @@ Object = dict[str, Any]
 MANAGER = "aimesh"
 """Field manager of what we apply ourselves."""
 REQUEST_S = 30.0
-JSON, APPLY = "application/json", "application/apply-patch+yaml"
+JSON, APPLY, MERGE = "application/json", "application/apply-patch+yaml", "application/merge-patch+json"
 _PLURALS = {
     "Endpoints": "endpoints",
     "Ingress": "ingresses",
@@ -104,7 +104,14 @@ class Cluster:
     def request(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None, content: str = JSON
     ) -> Object:
-        answer: Object = json.loads(self._send(method, path, query, body, content) or b"{}")
+        told = self._send(method, path, query, body, content) or b"{}"
+        try:
+            answer: Object = json.loads(told)
+        except ValueError:
+            raise ClusterError(
+                f"What answers at {self.server} is no API server of Kubernetes ({method} {path} gives no JSON); "
+                "see that the kubeconfig points to the cluster itself."
+            ) from None
         return answer
 
     def _send(self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content: str) -> bytes:

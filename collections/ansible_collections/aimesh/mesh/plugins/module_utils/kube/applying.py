@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster, Object
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import MANAGER, Cluster, Object
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.drift import drifted
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import HELM_ANNOTATIONS, WATCHED
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.removal_choice import KINDS
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_verdict import Workload
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience, Watched, watch
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import HELM_ANNOTATIONS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.removal_choice import KEEPING, KINDS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.removing import listed
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import (
+    Patience,
+    Watched,
+    watch,
+    workloads_of,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import INSTANCE
 
 STAGES = (
-    ("ServiceAccount", "Role", "RoleBinding", "ConfigMap", "NetworkPolicy", "Service"),
+    ("ServiceAccount", "Role", "RoleBinding", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Service"),
     ("StatefulSet", "Cluster"),
     ("Job",),
     ("Deployment",),
 )
 """Kinds by stage; the next stage waits until what was applied in one is available. All others come last."""
-NEVER_PRUNED = ("Secret", "PersistentVolumeClaim")
+NEVER_PRUNED = ("Secret", *KEEPING)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an apply would change: `rows` for people, `stale` objects that go."""
+    """What an apply would change: `rows` for people, `stale` objects that go, StatefulSets whose pods restart."""
 
     rows: tuple[str, ...] = ()
     stale: tuple[tuple[str, str], ...] = field(default=())
+    restarts: tuple[str, ...] = ()
 
 
 def staged(objects: Iterable[Object]) -> list[list[Object]]:
@@ -46,11 +52,25 @@ def look(cluster: Cluster, release: str, objects: Sequence[Object]) -> Plan:
         (kind, each)
         for kind, api in KINDS.items()
         if kind not in NEVER_PRUNED
-        for each in cluster.list(kind, api=api, labels=f"{INSTANCE}={release}")
+        for each in listed(cluster, kind, api, f"{INSTANCE}={release}")
     ]
     stale = tuple((kind, each["metadata"]["name"]) for kind, each in there if _ours_and_gone(kind, each, wanted))
-    rows = [row.replace("- ", "+ ", 1) if row.startswith("- ") else row for row in drifted(cluster, objects)]
-    return Plan((*rows, *(f"- {kind} {name}" for kind, name in stale)), stale)
+    drifts = drifted(cluster, objects)
+    rows = [each.row.replace("- ", "+ ", 1) if each.row.startswith("- ") else each.row for each in drifts]
+    restarts = tuple(each.restarts for each in drifts if each.restarts)
+    return Plan((*rows, *(f"- {kind} {name}" for kind, name in stale)), stale, restarts)
+
+
+def is_applied(each: Object) -> bool:
+    """Whether we have applied the object. The load of a rollout, records and Secrets are made otherwise."""
+    managers = each["metadata"].get("managedFields") or []
+    return any(row.get("manager") == MANAGER and row.get("operation") == "Apply" for row in managers)
+
+
+def has_manifests(cluster: Cluster, release: str) -> bool:
+    """Whether the release is there by plain manifests."""
+    found = cluster.list("Deployment", api="apps/v1", labels=f"{INSTANCE}={release}")
+    return any(is_applied(each) for each in found) and not is_helms(cluster, release)
 
 
 def is_helms(cluster: Cluster, release: str) -> bool:
@@ -73,7 +93,7 @@ def apply_in_order(
         before_change()
         for each in stage:
             cluster.apply(each)
-        workloads = [Workload(each["kind"], each["metadata"]["name"]) for each in stage if each["kind"] in WATCHED]
+        workloads = workloads_of(stage)
         if workloads:
             ended = watch(cluster, workloads, patience)
             seconds += ended.seconds
@@ -86,4 +106,4 @@ def apply_in_order(
 
 def _ours_and_gone(kind: str, each: Object, wanted: set[tuple[str, str]]) -> bool:
     metadata = each["metadata"]
-    return (kind, metadata["name"]) not in wanted and not metadata.get("ownerReferences")
+    return (kind, metadata["name"]) not in wanted and not metadata.get("ownerReferences") and is_applied(each)

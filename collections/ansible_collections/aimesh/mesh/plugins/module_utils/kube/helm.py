@@ -13,16 +13,18 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 
-OLDEST, TOO_NEW = (3, 18), (5, 0)
+TAKEN = {3: (3, 18), 4: (4, 1)}
+"""Major version → the oldest of it. Helm 4.0 forgets at an installation how it was told to apply (helm/helm#31635)."""
+NEEDED = "3.18 or later of Helm 3, or 4.1 or later of Helm 4"
 HISTORY_MAX = 10
 CALL_S = 180
-DEPLOYED = "deployed"
-INSTALL = "install Helm 3.18 or later (https://helm.sh/docs/intro/install/)"
+DEPLOYED, PENDING = "deployed", "pending-"
+INSTALL = "install one (https://helm.sh/docs/intro/install/)"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\b")
 _CREDENTIAL = re.compile(r"(?i)(bearer |password[=:] ?|token[=:] ?)\S+")
 
@@ -42,6 +44,11 @@ class Record:
     values: dict[str, Any]
     description: str = ""
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether an operation is under way, or died with its process."""
+        return self.status.startswith(PENDING)
+
 
 @dataclass(frozen=True)
 class Helm:
@@ -50,6 +57,13 @@ class Helm:
     cluster: Mapping[str, Any]
     release: str
     program: str = "helm"
+    major: int = 3
+    adopts: bool = False
+    """Objects of the release that are there without Helm become its own."""
+
+    def checked(self) -> Helm:
+        """The same, told which major version the program is. Raises HelmError as `require_version` does."""
+        return replace(self, major=major_minor(self.require_version())[0])
 
     def require_version(self) -> str:
         """The version. Raises HelmError with one sentence when it is missing, too old, or newer than we know."""
@@ -63,7 +77,9 @@ class Helm:
                 stdin=subprocess.DEVNULL,
             )
         except OSError:
-            raise HelmError(f"The program {self.program} is not here, and the chart needs it; {INSTALL}.") from None
+            raise HelmError(
+                f"The program {self.program} is not here, and the chart needs Helm, {NEEDED}; {INSTALL}."
+            ) from None
         return check_version(told.stdout.strip() or told.stderr.strip())
 
     def record(self) -> Record | None:
@@ -110,7 +126,7 @@ class Helm:
 
     def rollback(self, revision: int) -> None:
         """Make the objects those of an earlier revision again."""
-        arguments = ["--history-max", str(HISTORY_MAX), *self._where()]
+        arguments = ["--history-max", str(HISTORY_MAX), *self._apply(), *self._where()]
         self._run(["rollback", self.release, str(revision), *arguments])
 
     def uninstall(self) -> bool:
@@ -126,8 +142,13 @@ class Helm:
         return True
 
     def _upgrade(self, chart: str) -> list[str]:
-        kept = ["--install", "--history-max", str(HISTORY_MAX), "--reset-values", "--values", "-"]
-        return [self.release, chart, *kept, *self._where()]
+        adopted = ["--take-ownership"] if self.adopts else []
+        kept = [*adopted, "--install", "--history-max", str(HISTORY_MAX), "--reset-values", "--values", "-"]
+        return [self.release, chart, *kept, *self._apply(), *self._where()]
+
+    def _apply(self) -> list[str]:
+        """Helm 4 would refuse to take back a field that somebody has edited, on releases that it installed itself."""
+        return ["--server-side=false"] if self.major >= 4 else []
 
     def _where(self) -> list[str]:
         flags = {"--kubeconfig": self.cluster.get("kubeconfig"), "--kube-context": self.cluster.get("context")}
@@ -159,13 +180,18 @@ class Helm:
 
 def check_version(told: str) -> str:
     """The version in what `helm version` printed. Raises HelmError for one that we do not take."""
+    version = major_minor(told)
+    if version < TAKEN.get(version[0], (version[0] + 1,)):
+        raise HelmError(f"Helm is {told}, and this needs {NEEDED}; {INSTALL}.")
+    return told
+
+
+def major_minor(told: str) -> tuple[int, int]:
+    """`v3.18.4` → (3, 18). Raises HelmError for what is no version."""
     found = _VERSION.search(told)
     if not found:
-        raise HelmError(f"helm version told {told[:80]!r} instead of a version; {INSTALL}.")
-    version = (int(found.group(1)), int(found.group(2)))
-    if not OLDEST <= version < TOO_NEW:
-        raise HelmError(f"Helm is {told}, and this needs 3.18 or later, below 5; {INSTALL}.")
-    return told
+        raise HelmError(f"helm version told {told[:80]!r} instead of a version, and this needs {NEEDED}; {INSTALL}.")
+    return int(found.group(1)), int(found.group(2))
 
 
 def complaint(stderr: str) -> str:

@@ -9,9 +9,8 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.drift import drifted
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import DEPLOYED, Helm, HelmError, Record
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import DEPLOYED, PENDING, Helm, HelmError, Record
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import (
-    WATCHED,
     Key,
     Object,
     changes,
@@ -19,10 +18,13 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import (
     key_of,
     objects_of,
 )
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_verdict import Workload
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience, Watched, watch
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import (
+    Patience,
+    Watched,
+    watch,
+    workloads_of,
+)
 
-PENDING = "pending-"
 HELM_RECORDS = "owner=helm,name={release}"
 
 
@@ -34,7 +36,9 @@ class Difference:
     before: str = ""
     after: str = ""
     restarts: tuple[str, ...] = ()
-    """Stores that would restart: their pods have no second one that serves meanwhile."""
+    """StatefulSets whose pods would be made anew: they have no second one that serves meanwhile."""
+    changed: tuple[Object, ...] = ()
+    """Objects that are wanted otherwise than the last revision had them, or that it did not have."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,23 @@ class Ended:
 
 def difference(cluster: Cluster, helm: Helm, record: Record | None, wanted: Wanted) -> tuple[Difference, list[Object]]:
     """What differs from the plan, in Helm's record and in the cluster itself, and the objects that are wanted."""
-    objects = objects_of(helm.rendered(wanted.chart, wanted.values))
+    if record is not None and record.is_pending:
+        # Helm renders nothing beside an operation that died; a run that may change anything has forgotten it.
+        objects = objects_of(helm.template(wanted.chart, wanted.values, cluster.version()))
+    else:
+        objects = objects_of(helm.rendered(wanted.chart, wanted.values))
     recorded = objects_of(record.manifest) if record is not None else []
     rows = changes(recorded, objects)
     if record is not None and record.status != DEPLOYED:
         rows.append(f"~ release {helm.release} (Helm calls it {record.status})")
     if record is not None and not rows:
-        rows = [f"{row} (changed by somebody else)" for row in drifted(cluster, objects)]
+        rows = [f"{each.row} (changed by somebody else)" for each in drifted(cluster, objects)]
     old, new = ({key_of(each): each for each in side} for side in (recorded, objects))
     touched: list[Key] = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     restarts = tuple(key[2] for key in touched if _restarts(old.get(key), new.get(key)))
-    return Difference(tuple(rows), diff_text(recorded, touched), diff_text(objects, touched), restarts), objects
+    changed = tuple(new[key] for key in touched if key in new)
+    before, after = (diff_text(side, touched) for side in (recorded, objects))
+    return Difference(tuple(rows), before, after, restarts, changed), objects
 
 
 def _restarts(before: Object | None, after: Object | None) -> bool:
@@ -78,14 +88,9 @@ def _restarts(before: Object | None, after: Object | None) -> bool:
     return bool(before["spec"]["template"] != after["spec"]["template"])
 
 
-def workloads_of(objects: list[Object]) -> list[Workload]:
-    return [Workload(each["kind"], each["metadata"]["name"]) for each in objects if each["kind"] in WATCHED]
-
-
 def bring(
     cluster: Cluster,
     helm: Helm,
-    record: Record | None,
     wanted: Wanted,
     objects: list[Object],
     patience: Patience,
@@ -97,8 +102,6 @@ def bring(
     to be looked at; the next deploy goes on from there.
     """
     before_change()
-    if record is not None and record.status.startswith(PENDING):
-        forget_pending(cluster, helm.release)
     good = last_good(helm.history())
     try:
         helm.upgrade(wanted.chart, wanted.values, wanted.description)
@@ -116,11 +119,18 @@ def last_good(rows: list[dict[str, Any]]) -> int:
     return max((int(row["revision"]) for row in rows if row["status"] == DEPLOYED), default=0)
 
 
-def forget_pending(cluster: Cluster, release: str) -> None:
-    """Remove Helm's record of an operation that died with its process; the run lease says that nobody is at it."""
-    for secret in cluster.list("Secret", labels=HELM_RECORDS.format(release=release)):
+def forget_pending(cluster: Cluster, helm: Helm, record: Record | None, before_change: Callable[[], None]) -> bool:
+    """Remove Helm's record of an operation that died with its process; the run lease says that nobody is at it.
+
+    Whether there was one; Helm does nothing else before.
+    """
+    if record is None or not record.is_pending:
+        return False
+    before_change()
+    for secret in cluster.list("Secret", labels=HELM_RECORDS.format(release=helm.release)):
         if secret["metadata"].get("labels", {}).get("status", "").startswith(PENDING):
             cluster.delete("Secret", secret["metadata"]["name"])
+    return True
 
 
 def _back(

@@ -14,18 +14,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.backup_program import ProgramError
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube import exposure
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.addresses import SLOTS, Addresses, serving
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.backup_pod import CONTAINER as BACKUP_CONTAINER
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.backup_pod import POD as BACKUP_POD
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.backup_pod import PROGRAM, BackupPod
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.pod_view import INSIDE, describe, live_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.pods import complaints
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import read_state, state_map_name
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import COMPONENT, INSTANCE
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.streams import execute
-from ansible_collections.aimesh.mesh.plugins.module_utils.observations import postgresql_probe
+from ansible_collections.aimesh.mesh.plugins.module_utils.observations import backup_probe, postgresql_probe
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.base import Environment, ProbeError, Question
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.container_processes import bounded
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.engine import PROBES, answer_all
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.http_probe import answer_http, answer_scenario
+from ansible_collections.aimesh.mesh.plugins.module_utils.observations.monitoring_probe import answer_monitoring
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.redis_probe import answer_redis
 
 LOOKS, PAUSE_S = 4, 0.3
@@ -59,6 +66,10 @@ class ClusterProbes:
             "postgresql": self._postgresql,
             "pods": self._pods,
             "enforcement": self._enforcement,
+            "monitoring": self._monitoring,
+            "listeners": self._listeners,
+            "backup": self._backup,
+            "escrow": self._escrow,
         }
         state = {kind: self._of_state(kind) for kind in ("records", "rollouts", "drills")}
         return {kind: _told(probe) for kind, probe in {**own, **state}.items()}
@@ -70,6 +81,17 @@ class ClusterProbes:
         steps = [{**step, "url": self.addresses.url(str(step["url"]))} for step in question["steps"]]
         slower = float(question.get("step_timeout", environment.timeout)) + OVERHEAD_S
         return answer_scenario({**question, "steps": steps, "step_timeout": slower}, environment)
+
+    def _monitoring(self, question: Question, environment: Environment) -> Any:
+        inside = {name: self.addresses.url(str(question[name])) for name in ("prometheus", "alertmanager", "receiver")}
+        slower = float(question["step_timeout"]) + OVERHEAD_S
+        return answer_monitoring({**question, **inside, "step_timeout": slower}, environment)
+
+    def _listeners(self, _question: Question, _environment: Environment) -> list[dict[str, Any]]:
+        """Where the mesh's Services can be reached: inside by their names, or from anywhere."""
+        labels = f"{INSTANCE}={self.addresses.release}"
+        ingresses = self.cluster.list("Ingress", api="networking.k8s.io/v1")
+        return exposure.reached_at(self.cluster.list("Service", labels=labels), ingresses)
 
     def _redis(self, question: Question, environment: Environment) -> Any:
         port = self.addresses.local_port(str(question["host"]), int(question["port"]))
@@ -96,9 +118,11 @@ class ClusterProbes:
         all_pods = self.cluster.list("Pod", labels=f"{INSTANCE}={self.addresses.release}")
         for component, containers in question["components"].items():
             pods = [pod for pod in all_pods if pod["metadata"]["labels"].get(COMPONENT) == component]
+            # Of all of them: one more than planned that does not come up is a rollout that is stuck.
+            wrong = [sentence for pod in serving(pods) for sentence in complaints(pod, time.time())]
             for letter, pod in zip(SLOTS, serving(pods), strict=False):
                 name = str(containers["unit"]).replace("{slot}", letter)
-                found[name] = describe(pod, str(containers["container"])) | {"live": None}
+                found[name] = describe(pod, str(containers["container"])) | {"live": None, "complaints": wrong}
         running = [row for row in found.values() if row["running"] and question.get("inside")]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for row, live in zip(
@@ -133,6 +157,21 @@ class ClusterProbes:
         if ended.code:
             raise ProbeError(f"the probe in {pod['metadata']['name']} ended with {ended.code}")
         return dict(line.rsplit(" ", 1) for line in ended.stdout.splitlines() if " " in line)
+
+    def _backup(self, question: Question, environment: Environment) -> dict[str, Any]:
+        """What the backup program says in its container; the same answer as on a host."""
+        verb = str(question["verb"])
+        argv = [PROGRAM, *backup_probe.words_of(verb, environment)]
+        ended = execute(self.cluster, BACKUP_POD, BACKUP_CONTAINER, argv, environment.timeout)
+        return backup_probe.told(f"{PROGRAM} {verb}", verb, ended.code, ended.stdout, ended.stderr)
+
+    def _escrow(self, _question: Question, environment: Environment) -> dict[str, Any]:
+        wanted = environment.secret(backup_probe.ESCROW_DIGEST)
+        try:
+            seen = BackupPod(self.cluster).ask("sealed", timeout_s=environment.timeout)
+        except ProgramError as error:
+            raise ProbeError(str(error).rstrip(".")) from None
+        return {"archive": seen["archive"], "current": seen["digest"] == wanted}
 
     def _one(self, component: str) -> dict[str, Any]:
         pods = serving(self.addresses.pods(component))

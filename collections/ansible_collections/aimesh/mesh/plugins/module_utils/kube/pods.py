@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 Object = Mapping[str, Any]
 
-NEVER = ("InvalidImageName", "ErrImageNeverPull")
+ABSENT = "ErrImageNeverPull"
+ABSENT_REMEDY = "; give it to every node, or set mesh_image_registry to one that has it"
+NEVER = ("InvalidImageName", ABSENT)
 """Waiting for it to get better is in vain."""
 PULLS = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed", *NEVER)
 CREATES = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
 CRASHES = "CrashLoopBackOff"
+LATE_S = 300.0
+"""A pod that is older and not ready is not on its way any more."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,23 @@ def condition(each: Object, kind: str) -> Mapping[str, Any]:
     return next((row for row in rows if row.get("type") == kind), {})
 
 
+def complaints(pod: Object, now: float) -> list[str]:
+    """Why a pod that should serve does not, a sentence each; none for one that is on its way. `now` in Unix seconds."""
+    if is_ready(pod):
+        return []
+    name = pod["metadata"]["name"]
+    found = [each.sentence for each in troubles(pod, 1)]
+    homeless = unschedulable(pod)
+    found += [f"The pod {name} finds no node: {homeless}"] if homeless else []
+    restarts = sum(int(status.get("restartCount", 0)) for status, _ in _containers(pod))
+    if not found and restarts:
+        found.append(f"The pod {name} has restarted {restarts} times, and is not ready")
+    age = now - datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).timestamp()
+    if not found and age > LATE_S:
+        found.append(f"The pod {name} is not ready after {age / 60:.0f} minutes")
+    return found
+
+
 def unschedulable(pod: Object) -> str:
     """Why no node takes the pod, empty when one has."""
     scheduled = condition(pod, "PodScheduled")
@@ -78,7 +100,10 @@ def _of_container(pod: str, status: Mapping[str, Any], image: str, crash_limit: 
     container, restarts = status["name"], int(status.get("restartCount", 0))
     if why in PULLS:
         detail = f": {told}" if told and told != why else ""
-        return Trouble(f"The image {image} of pod {pod} cannot be had ({why}{detail})", pod, certain=why in NEVER)
+        remedy = ABSENT_REMEDY if why == ABSENT else ""
+        return Trouble(
+            f"The image {image} of pod {pod} cannot be had ({why}{detail}){remedy}", pod, certain=why in NEVER
+        )
     if why in CREATES:
         return Trouble(
             f"The container {container} of pod {pod} cannot be made ({why}: {told or 'no reason given'})", pod

@@ -6,29 +6,69 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.access_review import Rule, lacking
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster, Object
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.pod_view import quantity
 
-OLDEST = (1, 32)
+OLDEST = (1, 33)
+"""Of the chart, too."""
 MIB = 1024**2
-NEEDED = (
-    ("create", "apps", "deployments"),
-    ("create", "apps", "statefulsets"),
-    ("create", "batch", "jobs"),
-    ("create", "networking.k8s.io", "networkpolicies"),
-    ("create", "", "configmaps"),
-    ("create", "", "secrets"),
-    ("list", "", "pods"),
-    ("create", "", "pods/portforward"),
-    ("create", "", "pods/exec"),
-)
+
+
+KEEPS = ("get", "list", "create", "patch", "update", "delete")
+"""Verbs on what a deploy looks at, makes, changes and takes away."""
+
+
+def _may(group: str, *resources: str, verbs: tuple[str, ...] = KEEPS) -> list[Rule]:
+    return [{"apiGroups": [group], "resources": [name], "verbs": list(verbs)} for name in resources]
+
+
+NEEDED = [
+    *_may("apps", "deployments", "statefulsets"),
+    *_may("batch", "jobs"),
+    *_may("networking.k8s.io", "networkpolicies"),
+    *_may("policy", "poddisruptionbudgets"),
+    *_may("", "configmaps", "secrets", "services", "serviceaccounts", "persistentvolumeclaims", "pods"),
+    *_may("", "pods/portforward", "pods/exec", verbs=("get", "create")),
+    *_may("", "pods/log", verbs=("get",)),
+    *_may("apps", "replicasets", verbs=("list",)),
+    *_may("", "events", verbs=("list",)),
+    *_may("discovery.k8s.io", "endpointslices", verbs=("list",)),
+    *_may("batch", "cronjobs", verbs=("list",)),
+    *_may("autoscaling", "horizontalpodautoscalers", verbs=("list",)),
+    *_may("networking.k8s.io", "ingresses", verbs=("list",)),
+]
+"""What every mesh needs; autoscalers, Ingresses and CronJobs are looked for where none is planned, too."""
+MAKES_ROLES = _may("rbac.authorization.k8s.io", "roles", "rolebindings", verbs=("create",))
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
-def shortcomings(cluster: Cluster, version: str, *, volumes: bool, storage: str) -> list[str]:
-    """What is wrong with the cluster for a mesh, a sentence each. Raises ClusterError."""
+def shortcomings(
+    cluster: Cluster, version: str, *, volumes: bool, storage: str, grants: Iterable[Rule] = ()
+) -> list[str]:
+    """What is wrong with the cluster for a mesh, a sentence each. Raises ClusterError.
+
+    `grants` are the rules of a Role that the mesh makes: a login hands on no right that it does not have.
+    """
     found = [old_version(version), *([_no_storage(cluster, storage)] if volumes else []), _not_allowed(cluster)]
+    found += [_not_to_hand_on(cluster, list(grants))]
     return [sentence for sentence in found if sentence]
+
+
+def of_the_cluster(cluster: Cluster, kind: str, api: str = "v1") -> list[Object]:
+    """Objects of the cluster as a whole, which a login of one namespace may not list. Raises ClusterError."""
+    try:
+        return cluster.list(kind, api=api)
+    except ClusterError as error:
+        if error.status != 403:
+            raise
+        raise ClusterError(
+            f"This login may not list objects of kind {kind} of the cluster, so what it offers cannot be compared with "
+            "the plan: have list of nodes and storageclasses granted by a ClusterRole, or log in otherwise with "
+            "mesh_kubernetes_context.",
+            error.status,
+        ) from None
 
 
 def old_version(version: str) -> str:
@@ -56,7 +96,7 @@ def _closed(node: Mapping[str, Any]) -> bool:
 
 
 def _no_storage(cluster: Cluster, wanted: str) -> str:
-    classes = {each["metadata"]["name"]: each for each in cluster.list("StorageClass", api="storage.k8s.io/v1")}
+    classes = {each["metadata"]["name"]: each for each in of_the_cluster(cluster, "StorageClass", "storage.k8s.io/v1")}
     names = ", ".join(classes) or "none"
     if wanted:
         told = f"The cluster has no storage class {wanted}, it has {names}: correct mesh_kubernetes_storage_class."
@@ -69,20 +109,18 @@ def _no_storage(cluster: Cluster, wanted: str) -> str:
 
 
 def _not_allowed(cluster: Cluster) -> str:
-    refused = [f"{verb} {resource}" for verb, group, resource in NEEDED if not _may(cluster, verb, group, resource)]
+    refused = lacking(cluster, NEEDED)
     if not refused:
         return ""
     where = f"in the namespace {cluster.namespace}"
-    return f"This login may not {', '.join(refused)} {where}: have it granted, or use another context."
+    return f"This login may not {'; '.join(refused)} {where}: have it granted, or use another context."
 
 
-def _may(cluster: Cluster, verb: str, group: str, resource: str) -> bool:
-    name, _, part = resource.partition("/")
-    wanted = {"namespace": cluster.namespace, "verb": verb, "group": group, "resource": name, "subresource": part}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": wanted},
-    }
-    answer = cluster.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
-    return bool(answer["status"]["allowed"])
+def _not_to_hand_on(cluster: Cluster, grants: list[Rule]) -> str:
+    refused = lacking(cluster, [*(MAKES_ROLES if grants else []), *grants])
+    if not refused:
+        return ""
+    return (
+        f"This login may not {', '.join(refused)} in the namespace {cluster.namespace}, so it cannot grant that to the "
+        "Job of a verification: have it granted, or remove mesh_kubernetes_verification."
+    )

@@ -15,6 +15,7 @@ KINDS = {
     "StatefulSet": "apps/v1",
     "CronJob": "batch/v1",
     "Job": "batch/v1",
+    "Pod": "v1",
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "PodDisruptionBudget": "policy/v1",
     "Ingress": "networking.k8s.io/v1",
@@ -25,10 +26,13 @@ KINDS = {
     "ServiceAccount": "v1",
     "Role": "rbac.authorization.k8s.io/v1",
     "RoleBinding": "rbac.authorization.k8s.io/v1",
+    "Cluster": "postgresql.cnpg.io/v1",
     "PersistentVolumeClaim": "v1",
 }
 """What a mesh may consist of, in the order in which it goes: first what runs, last what it has written."""
-CLAIM = "PersistentVolumeClaim"
+CLUSTER, CLAIM = "Cluster", "PersistentVolumeClaim"
+KEEPING = (CLUSTER, CLAIM)
+"""Kinds whose objects are data; CloudNativePG deletes the volumes of a Cluster with it."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,14 @@ class Choice:
 
 
 def decide(held: Held, confirmed: Confirmed, mesh: str) -> Choice:
-    """What goes and what stays. Claims hold data or backups and go only when that was confirmed."""
+    """What goes and what stays. What holds data or backups goes only when that was confirmed."""
     choice = Choice(release=held.release)
     lines = [f"goes: the Helm release of {mesh}"] if held.release else []
     for kind in KINDS:
         names = []
         for each in held.objects.get(kind, ()):
             name, size = str(each["metadata"]["name"]), claim_size(each)
-            if kind != CLAIM:
+            if kind not in KEEPING:
                 names.append(name)
                 choice.objects.append((kind, name))
                 continue
@@ -107,6 +111,7 @@ def plural(kind: str) -> str:
 
 
 def claim_size(each: Mapping[str, Any]) -> str:
-    """What a claim has asked for, as `, 20Gi`."""
-    asked = each.get("spec", {}).get("resources", {}).get("requests", {}).get("storage")
+    """What a claim, or the Cluster of a database, has asked for, as `, 20Gi`."""
+    spec = each.get("spec", {})
+    asked = spec.get("storage", {}).get("size") or spec.get("resources", {}).get("requests", {}).get("storage")
     return f", {asked}" if asked else ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import WATCHED
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_verdict import (
     CRASH_LIMIT,
     DONE,
@@ -72,6 +74,11 @@ def watch(cluster: Cluster, workloads: Sequence[Workload], patience: Patience) -
         if now - started >= patience.timeout_s:
             return _explained(cluster, timed_out(verdict, patience.timeout_s), now - started)
         time.sleep(PAUSE_S)
+
+
+def workloads_of(objects: Iterable[Mapping[str, Any]]) -> list[Workload]:
+    """What there is to watch among some objects."""
+    return [Workload(each["kind"], each["metadata"]["name"]) for each in objects if each["kind"] in WATCHED]
 
 
 def ready_sentence(workloads: Sequence[Workload]) -> str:

@@ -45,14 +45,16 @@ def secret_object(each: Mapping[str, Any], release: str) -> Object:
     }
 
 
-def differing(cluster: Cluster, wanted: Iterable[Object], release: str, *, prune: bool = False) -> Difference:
-    """What is not as wanted. Raises ClusterError."""
+def differing(
+    cluster: Cluster, wanted: Iterable[Object], release: str, *, prune: bool = False, unknown: Iterable[str] = ()
+) -> Difference:
+    """What is not as wanted. Secrets whose values are `unknown` yet stay. Raises ClusterError."""
     ours = {
         each["metadata"]["name"]: each
         for each in cluster.list("Secret", labels=f"{INSTANCE}={release},{MANAGED_BY}={WRITER}")
     }
     found = Difference()
-    names = set()
+    names = set(unknown)
     for each in wanted:
         name = each["metadata"]["name"]
         names.add(name)

@@ -34,15 +34,21 @@ def _core(cluster: Cluster) -> Any:
     return client.CoreV1Api(client.ApiClient(cluster.client.configuration))
 
 
-def execute(cluster: Cluster, pod: str, container: str, argv: list[str], timeout_s: float) -> Ended:
-    """How a command in a container ended. Secrets do not belong into `argv`. Raises ClusterError."""
+def execute(cluster: Cluster, pod: str, container: str, argv: list[str], timeout_s: float, stdin: str = "") -> Ended:
+    """How a command in a container ended. Secrets belong into `stdin`, which has no end, and not into `argv`.
+
+    Raises ClusterError.
+    """
     from kubernetes.client.exceptions import ApiException
     from kubernetes.stream import stream
+    from websocket import WebSocketException
 
-    options = {"stdin": False, "stdout": True, "stderr": True, "tty": False, "_preload_content": False}
+    options = {"stdin": bool(stdin), "stdout": True, "stderr": True, "tty": False, "_preload_content": False}
     try:
         call = _core(cluster).connect_get_namespaced_pod_exec
         session = stream(call, pod, cluster.namespace, container=container, command=argv, **options)
+        if stdin:
+            session.write_stdin(stdin)
         session.run_forever(timeout=timeout_s)
         if session.is_open():
             session.close()
@@ -50,7 +56,7 @@ def execute(cluster: Cluster, pod: str, container: str, argv: list[str], timeout
         return Ended(int(session.returncode or 0), session.read_stdout(timeout=0), session.read_stderr(timeout=0))
     except ApiException as error:
         raise ClusterError(f"Nothing can be run in {pod}: {str(error.reason or error).splitlines()[0]}.") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, WebSocketException) as error:
         raise ClusterError(f"{argv[0]} cannot be run in {pod}: {error}.") from None
 
 

@@ -24,20 +24,31 @@ def answer_backup(question: Question, environment: Environment) -> dict[str, Any
     Raises ProbeError when the program says nothing that can be read, or another run has its turn.
     """
     program, verb = str(question["program"]), str(question["verb"])
-    if verb not in VERBS:
-        raise ProbeError(f"this release asks {program} for {' or '.join(VERBS)}, not for {verb}")
-    # The program waits for its turn; whoever asks does not wait for a full backup to end.
-    wait = environment.timeout / 4
-    ended = start([program, verb, "--json", f"--wait={wait:g}"], timeout=environment.timeout)
+    ended = start([program, *words_of(verb, environment)], timeout=environment.timeout)
     stdout, stderr = (text.decode("utf-8", "replace") for text in (ended.stdout, ended.stderr))
+    return told(f"{program} {verb}", verb, ended.code, stdout, stderr)
+
+
+def words_of(verb: str, environment: Environment) -> list[str]:
+    """What the program is asked with. It waits for its turn; whoever asks does not wait for a full backup to end.
+
+    Raises ProbeError for a verb that is none of a look.
+    """
+    if verb not in VERBS:
+        raise ProbeError(f"this release asks the backup program for {' or '.join(VERBS)}, not for {verb}")
+    return [verb, "--json", f"--wait={environment.timeout / 4:g}"]
+
+
+def told(command: str, verb: str, code: int, stdout: str, stderr: str) -> dict[str, Any]:
+    """The answer out of what the program said. Raises ProbeError."""
     try:
-        told = read_answer(f"{program} {verb}", ended.code, stdout, stderr)
+        said = read_answer(command, code, stdout, stderr)
     except ProgramError as error:
         raise ProbeError(str(error).rstrip(".")) from None
-    ok, message = told["ok"], told["message"]
+    ok, message = said["ok"], said["message"]
     if not ok and (verb == "status" or message.startswith(BUSY)):
         raise ProbeError(message.rstrip("."))
-    return {"ok": ok, "message": message, **({"status": told["status"]} if verb == "status" else {})}
+    return {"ok": ok, "message": message, **({"status": said["status"]} if verb == "status" else {})}
 
 
 def answer_escrow(question: Question, environment: Environment) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from .http_probe import field, request
 
 PAUSE_S = 1.0
 SPREAD_S = 6.0
-"""Prometheus gathers changed files of targets for five seconds before it asks anything else than before."""
+"""Prometheus gathers changes of whom to ask and whom to alert for five seconds before it goes by them."""
 LABELS = ("alertname", "severity", "service", "host", "instance", "drill")
 _JOB = re.compile(r"^- job_name: (.+)$|^ +- job_name: (.+)$", re.MULTILINE)
 _GLOBAL = re.compile(r"^global:\n((?: .*\n)*)", re.MULTILINE)
@@ -31,17 +32,19 @@ class Prometheus:
         self._environment = environment
 
     def look(self, wanted: Mapping[str, Any], settle_s: float) -> dict[str, Any]:
-        """Everything at once. `wanted`: `targets`, `spares` (labels `instance`), `queries`, `signs` (name → PromQL).
+        """Everything at once. `wanted`: `targets`, `spares` (labels `instance`), `discovered` (job → the least and the
+        most it has), `queries`, `signs` (name → PromQL).
 
         A target or rule that is not well is looked at again until Prometheus has asked or evaluated it once more, and
         signs until all their values are 1, critical alerts until none fires, at most for `settle_s`: what it knows may
-        be older than the last change.
+        be older than the last change. A reload makes it forget every Alertmanager for up to `SPREAD_S`.
         """
         self._require_ready()
         runtime, flags = self._data("status/runtimeinfo"), self._data("status/flags")
         config = str(self._data("status/config").get("yaml", ""))
-        until = time.time() + settle_s
-        targets, rules = self._settled(list(wanted["targets"]), list(wanted["spares"]), until)
+        asked = time.time()
+        until = asked + settle_s
+        targets, rules = self._settled(wanted, until)
         # The whole answer may come much later: whoever calls waits for the first Watchdog of a fresh start.
         read = round(time.time(), 3)
         signs = self._signs(wanted["signs"], until)
@@ -57,7 +60,7 @@ class Prometheus:
             "targets": targets,
             "rules": rules,
             "alerts": alerts,
-            "alertmanagers": [each.get("url") for each in self._data("alertmanagers")["activeAlertmanagers"]],
+            "alertmanagers": self._alertmanagers(min(until, asked + SPREAD_S)),
             "series": {name: self._query(query) for name, query in wanted["queries"].items()},
             "signs": signs,
         }
@@ -80,18 +83,24 @@ class Prometheus:
             raise ProbeError(f"/api/v1/{path.partition('?')[0]} answered with status {answer['status']}: {said}")
         return answer["json"].get("data")
 
-    def _settled(self, wanted: list[str], spares: list[str], until: float) -> tuple[Rows, Rows]:
+    def _settled(self, given: Mapping[str, Any], until: float) -> tuple[Rows, Rows]:
+        wanted, spares, discovered = list(given["targets"]), list(given["spares"]), dict(given.get("discovered") or {})
         asked = time.time()
         spread = asked + SPREAD_S
         while True:
             targets, rules = self._targets(), self._rules()
-            seen = {row["instance"] for row in targets}
+            found = [row for row in targets if row["job"] in discovered]
+            seen = {row["instance"] for row in targets if row not in found}
+            well = Counter(row["job"] for row in found if row["health"] == "up")
+            # DNS goes on naming a pod that has just ended, for as long as it remembers.
+            gone = [row["job"] for row in found if row["health"] != "up"]
+            missing = gone + [job for job, (least, most) in discovered.items() if not least <= well[job] <= most]
             waits = [name for name in wanted if name not in seen]
             weak = [row for row in targets if row["instance"] in wanted and row["health"] != "up"]
             waits += [row["instance"] for row in weak if row["scraped"] < spread]
             waits += [name for name in seen - {*wanted, *spares} if time.time() < spread]
             waits += [row["name"] for row in rules if row["health"] != "ok" and row["evaluated"] < asked]
-            if not waits or time.time() > until:
+            if not (waits or missing) or time.time() > until:
                 return targets, rules
             time.sleep(PAUSE_S)
 
@@ -100,6 +109,13 @@ class Prometheus:
             found = {name: self._query(query) for name, query in queries.items()}
             well = all(rows and all(row["value"] == "1" for row in rows) for rows in found.values())
             if well or time.time() > until:
+                return found
+            time.sleep(PAUSE_S)
+
+    def _alertmanagers(self, until: float) -> list[Any]:
+        while True:
+            found = [each.get("url") for each in self._data("alertmanagers")["activeAlertmanagers"]]
+            if found or time.time() > until:
                 return found
             time.sleep(PAUSE_S)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -23,6 +22,7 @@ from .generator import Generator, Observed
 from .ledger import Ledger, read_entries
 from .proof import Marks, prove
 from .settings import Settings, TrafficError
+from .words import Words
 
 SUFFIX = ".load"
 KEPT_FOLDERS = 3
@@ -66,28 +66,21 @@ class LoadFiles:
         for folder in (self.folder.parent, self.folder):
             folder.mkdir(mode=0o700, exist_ok=True)
 
-    def say(self, word: str, **more: Any) -> None:
-        """A word of the run to its generator: `during`, `after` or `stop`, with the time."""
-        line = json.dumps({"word": word, "t": time.time(), **more}) + "\n"
-        descriptor = os.open(self.control, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
+    def clear(self) -> None:
+        """What another load of the same rollout has left."""
+        for old in (self.ledger, self.control, self.process, self.proof, self.log):
+            old.unlink(missing_ok=True)
 
-    def words(self) -> list[dict[str, Any]]:
-        try:
-            text = self.control.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    @property
+    def words(self) -> Words:
+        return Words(self.control)
+
+    def say(self, word: str, **more: Any) -> None:
+        """A word of the run to its generator, see `Words`."""
+        self.words.say(word, **more)
 
     def marks(self) -> Marks:
-        """The first `during` counts, and the last `after`."""
-        words = self.words()
-        during = next((word["t"] for word in words if word["word"] == "during"), None)
-        after = next((word for word in reversed(words) if word["word"] == "after"), None)
-        return Marks(during, after["t"] if after else None, str(after.get("release") or "") if after else "")
+        return self.words.marks()
 
     def running(self) -> bool:
         record = read_json(str(self.process))
@@ -142,52 +135,24 @@ def wait_for(reached: Callable[[], bool], limit_s: float) -> bool:
     return True
 
 
-Reach = Callable[[Settings], Settings]
-"""The settings with endpoints as the generator's own process reaches them."""
-
-
-def launch(files: LoadFiles, settings: Settings, p99_factor: float, reach: Reach | None = None) -> None:
+def launch(files: LoadFiles, settings: Settings, p99_factor: float) -> None:
     """Starts the generator as a process that belongs to nobody. Raises TrafficError when it does not come up."""
     files.make()
-    for old in (files.ledger, files.control, files.process, files.proof, files.log):
-        old.unlink(missing_ok=True)
+    files.clear()
     files.say("start")
-    detach(lambda: _body(files, settings, p99_factor, reach), files.log)
+    detach(lambda: _body(files, settings, p99_factor), files.log)
     if not wait_for(lambda: files.running() or files.proof.exists(), 10.0):
         raise TrafficError(f"The load generator did not start; see {files.log}.")
 
 
-def _body(files: LoadFiles, settings: Settings, p99_factor: float, reach: Reach | None) -> None:
+def _body(files: LoadFiles, settings: Settings, p99_factor: float) -> None:
     pid = os.getpid()
     stat = stat_of(pid)
     write_json(str(files.process), {"pid": pid, "start_ticks": stat.start_ticks if stat else 0})
-    word = _Word(files)
-    settings = reach(settings) if reach else settings
-    ledger = Ledger(files.ledger)
-    observed = asyncio.run(Generator(settings, ledger, word.stop, word.last).run())
+    words, ledger = files.words, Ledger(files.ledger)
+    observed = asyncio.run(Generator(settings, ledger, words.stop, words.last).run())
     ledger.close()
     write_proof(files, observed, p99_factor)
-
-
-class _Word:
-    """What the run said last, read again when the file has grown."""
-
-    def __init__(self, files: LoadFiles) -> None:
-        self._files = files
-        self._size = -1
-        self._words: list[dict[str, Any]] = []
-
-    def _look(self) -> None:
-        size = self._files.control.stat().st_size
-        if size != self._size:
-            self._words, self._size = self._files.words(), size
-
-    def stop(self) -> bool:
-        self._look()
-        return any(word["word"] == "stop" for word in self._words)
-
-    def last(self) -> float:
-        return float(self._words[-1]["t"]) if self._words else 0.0
 
 
 def write_proof(files: LoadFiles, observed: Observed | None, p99_factor: float) -> dict[str, Any]:

@@ -39,7 +39,6 @@ def backup_part(
     theirs: dict[str, Any] = {"owner": group, "group": group, "mode": "0750", "keep": True}
     stored = (layout.repository(plan), layout.locks(plan), backup["scratch"]) if layout.archives(plan) else ()
     own: dict[str, Any] = {"owner": owner, "group": group, "mode": mode}
-    sealed_to = f"{{{{ secrets.{IDENTITY} | recipient }}}}\n" + "".join(f"{each}\n" for each in backup["recipients"])
     return Part(
         packages=packages,
         directories=(
@@ -55,12 +54,17 @@ def backup_part(
         ),
         files=(
             *((pgbackrest_file(plan, socket_dir, **own), *ca_files(plan, **own)) if layout.archives(plan) else ()),
-            File(layout.recipients(plan), inline=sealed_to, secrets=(IDENTITY,), **own),
+            File(layout.recipients(plan), inline=sealed_to(plan), secrets=(IDENTITY,), **own),
             specification_file(plan, socket_dir, commands),
             *program_files(),
             *schedule_files(plan, unit),
         ),
     )
+
+
+def sealed_to(plan: Plan) -> str:
+    """The file of age's recipients, as a template."""
+    return f"{{{{ secrets.{IDENTITY} | recipient }}}}\n" + "".join(f"{each}\n" for each in plan["backup"]["recipients"])
 
 
 def cluster_backup(plan: Plan) -> ClusterBackup | None:

@@ -40,21 +40,26 @@ def program_directories() -> tuple[Directory, ...]:
 
 
 @cache
-def sources() -> tuple[Path, ...]:
-    """The package `backup`, and every file of ours that it imports, directly or not."""
-    waiting, found = sorted((ROOT / "backup").glob("*.py")), set[Path]()
+def sources(*packages: str, lazy: bool = True) -> tuple[Path, ...]:
+    """The packages, `backup` without any, and every file of ours that they import, directly or not.
+
+    Without `lazy` what a file imports only when it needs it does not count.
+    """
+    waiting = sorted(each for name in packages or ("backup",) for each in (ROOT / name).glob("*.py"))
+    found = set[Path]()
     while waiting:
         source = waiting.pop()
         if source not in found:
             found.add(source)
-            waiting += _imports(source)
+            waiting += _imports(source, lazy=lazy)
     return tuple(sorted(found))
 
 
-def _imports(source: Path) -> list[Path]:
-    """Files of ours that a file imports; what stands in a function counts, too."""
+def _imports(source: Path, *, lazy: bool) -> list[Path]:
+    """Files of ours that a file imports; with `lazy`, what stands in a function counts, too."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    document = ast.parse(source.read_text(encoding="utf-8"))
+    for node in ast.walk(document) if lazy else document.body:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level and node.module.startswith(PACKAGE):
             names += [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
         if isinstance(node, ast.Import):

@@ -32,10 +32,13 @@ def writer_of(part: Slice) -> tuple[str, dict[str, Any]]:
 
 
 def chart_of(part: Slice) -> Path:
-    """The chart in the release, else the one of this repository. Raises SliceError."""
+    """The chart of this repository, which knows the values that this code makes, else the one in the release.
+
+    Raises SliceError.
+    """
     release = part.plan["release"]
     folder = release_folder(release["id"], release["source"], part.repository)
-    for found in (*sorted(folder.glob(f"{NAME}-*.tgz")), part.repository / "charts" / NAME):
+    for found in (part.repository / "charts" / NAME, *sorted(folder.glob(f"{NAME}-*.tgz"))):
         if found.exists():
             return found
     raise SliceError(

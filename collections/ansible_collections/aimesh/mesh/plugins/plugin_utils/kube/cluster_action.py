@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.verification import verification_rules
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.expected import bundled_stores
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import cluster_of, in_cluster, release_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.slice_action import Slice, SliceAction, SliceError
@@ -35,4 +36,5 @@ def preflight_arguments(part: Slice) -> dict[str, Any]:
         "cluster": where_arguments(part)["cluster"],
         "needs_volumes": bool(bundled_stores(part.plan)),
         "storage_class": part.plan["kubernetes"]["storage_class"] or "",
+        "grants": verification_rules(part.plan),
     }

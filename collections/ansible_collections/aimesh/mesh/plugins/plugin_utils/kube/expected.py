@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.data import memory_mb as postgresql_memory_mb
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.postgresql_container import (
+    memory_mb as postgresql_memory_mb,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.redis_files import memory_mb as redis_memory_mb
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
@@ -25,7 +27,13 @@ def components(plan: Plan) -> dict[str, dict[str, Any]]:
         service: {"container": service, "python": APP_PYTHON, "unit": f"{service}@{{slot}}"}
         for service in plan["services"]
     }
-    return app | {store: {"container": store, "python": "", "unit": store} for store in bundled_stores(plan)}
+    others = [*bundled_stores(plan), *(part["part"] for part in watching(plan))]
+    return app | {name: {"container": name, "python": "", "unit": name} for name in others}
+
+
+def watching(plan: Plan) -> list[dict[str, Any]]:
+    """Parts of monitoring; none where nothing watches the mesh."""
+    return list((plan.get("monitoring") or {"parts": []})["parts"])
 
 
 def container(plan: Plan, subject: str) -> dict[str, Any]:
@@ -33,9 +41,13 @@ def container(plan: Plan, subject: str) -> dict[str, Any]:
 
     `memory_mb` and `cpus` are limits; `pids` is None, since the kubelet limits processes for all pods of a node.
     """
-    stores = {"postgresql": "postgresql", "redis": "redis"}
-    image = plan["release"]["images"][stores.get(subject, "mesh-app")]["reference"]
-    limits = plan["services"][subject]["limits"] if subject in plan["services"] else store_limits(plan, subject)
+    parts = {part["part"]: part for part in watching(plan)}
+    images = {"postgresql": "postgresql", "redis": "redis", **dict.fromkeys(parts, "monitoring")}
+    image = plan["release"]["images"][images.get(subject, "mesh-app")]["reference"]
+    if subject in parts:
+        limits = {"memory_mb": parts[subject]["memory_mb"], "cpus": 0}
+    else:
+        limits = plan["services"][subject]["limits"] if subject in plan["services"] else store_limits(plan, subject)
     return {
         "image": image,
         "memory_mb": limits["memory_mb"],

@@ -34,9 +34,10 @@ def uses_helm(plan: Plan) -> bool:
 
 
 def service_names(plan: Plan) -> dict[str, str]:
-    """Service of the mesh → name of its Service object; the stores too."""
+    """Service of the mesh → name of its Service object; the stores and what watches them too."""
     stores = {name: str(plan[name]["address"]) for name in ("postgresql", "redis")}
-    return {**{name: name for name in plan["services"]}, **stores}
+    parts = {part["part"]: str(part["bind"]) for part in (plan.get("monitoring") or {"parts": []})["parts"]}
+    return {**{name: name for name in plan["services"]}, **stores, **parts}
 
 
 def cluster_arguments(plan: Plan) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Fault:
     mentions: tuple[str, ...]
     costs: str
     """What callers of the mesh lose meanwhile, for people."""
+    counted: bool = False
+    """Whether what is stopped is no target of Prometheus any more."""
 
 
 @dataclass(frozen=True)
@@ -154,17 +156,21 @@ def _of_service(plan: Plan, service: str) -> Fault:
     if not replicas:
         raise PlanError(f"mesh_drill_fault is {service}, and the plan has no replica of it; name another.")
     first = replicas[0]
-    alone = len(replicas) == 1
+    alone = len({(replica["host"], replica["unit"]) for replica in replicas}) == 1
+    # In a cluster all replicas are one unit, and Prometheus finds them itself.
+    counted = service in plan["monitoring"].get("discovered", {})
+    target = {"job": f"{PREFIX}{service}"}
     return Fault(
         service,
         first["host"],
         first["unit"],
         (reachable(first["bind"]), first["port"]),
         "ServiceDown" if alone else "ReplicaMissing",
-        {"job": f"{PREFIX}{service}", "instance": first["id"]},
+        target if counted else target | {"instance": first["id"]},
         {"service": service},
         (service,),
         f"{service} answers nobody" if alone else f"{len(replicas) - 1} of {len(replicas)} replicas of {service} serve",
+        counted,
     )
 
 
@@ -176,7 +182,11 @@ def urls(plan: Plan) -> dict[str, str]:
 
 def logs(plan: Plan) -> tuple[str, str]:
     """The commands that show the logs of Prometheus and of Alertmanager."""
-    show = "docker logs" if platforms()[plan["mesh"]["platform"]].containers else "journalctl -u"
+    platform = platforms()[plan["mesh"]["platform"]]
+    show = "docker logs" if platform.containers else "journalctl -u"
+    if platform.cluster:
+        show = f"kubectl --namespace {plan['kubernetes']['namespace']} logs statefulset/"
+        return f"{show}{part_of(plan, 'prometheus')['unit']}", f"{show}{part_of(plan, 'alertmanager')['unit']}"
     return f"{show} {part_of(plan, 'prometheus')['unit']}", f"{show} {part_of(plan, 'alertmanager')['unit']}"
 
 
@@ -214,24 +224,35 @@ def _telling_nobody(plan: Plan) -> Plan:
 
 
 def pair_options(plan: Plan) -> dict[str, Any]:
-    """How the second pair is run, without its files: `folder, bind, user, commands, after`."""
+    """How the second pair is run, without its files: `folder, bind, user, commands, after`; in a cluster its image."""
+    platform = platforms()[plan["mesh"]["platform"]]
+    # A pod sees its files in a folder that nobody can write to.
+    data = SCRATCH if platform.cluster else FOLDER
     commands = {
         "alertmanager": [
             "/usr/bin/prometheus-alertmanager",
             f"--config.file={FOLDER}/alertmanager.yml",
-            f"--storage.path={FOLDER}/alertmanager",
+            f"--storage.path={data}/alertmanager",
             f"--web.listen-address={ALERTMANAGER}",
             "--cluster.listen-address=",
         ],
         "prometheus": [
             "/usr/bin/prometheus",
             f"--config.file={FOLDER}/prometheus.yml",
-            f"--storage.tsdb.path={FOLDER}/prometheus",
+            f"--storage.tsdb.path={data}/prometheus",
             f"--web.listen-address={PROMETHEUS}",
             "--rules.alert.resend-delay=1s",
         ],
     }
-    if not platforms()[plan["mesh"]["platform"]].containers:
+    if platform.cluster:
+        image = plan["release"]["images"]["monitoring"]
+        return {
+            "commands": commands,
+            "image": image["reference"],
+            "pull_policy": "IfNotPresent" if image["pull"] else "Never",
+            "pull_secret": plan["kubernetes"]["image_pull_secret"],
+        }
+    if not platform.containers:
         own = {"folder": SCRATCH, "bind": "127.0.0.1", "user": USER, "owner": USER}
         return own | {"commands": commands, "after": []}
     return {

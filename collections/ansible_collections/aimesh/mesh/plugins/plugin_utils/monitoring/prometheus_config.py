@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.durations import duration
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import (
     PROBE,
+    Discovery,
     Job,
     Target,
     job_names,
@@ -23,6 +24,8 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.certificate import SERVER_NAME
 
 SCRAPE_TIMEOUT_S = 10
+REASK_S = 10
+"""How often Prometheus asks DNS for the targets of a job that is discovered."""
 REREAD_S = 60
 """Prometheus sees a changed file of targets at once; should the kernel not tell, then this late."""
 PROBE_MODULE = "http_ready"
@@ -68,9 +71,10 @@ def prometheus_config(plan: Plan, paths: Paths, scale: float = 1.0) -> str:
 
 def target_files(plan: Plan, folder: str) -> dict[str, str]:
     """Path → content of the files that name the targets, one for each job."""
+    listed = dict.fromkeys(job.name for job in jobs(plan) if job.discovery is None)
     return {
         target_file(folder, name): _text([_group(job, target) for job in _named(plan, name) for target in job.targets])
-        for name in job_names(plan)
+        for name in listed
     }
 
 
@@ -88,6 +92,9 @@ def blackbox_config(plan: Plan) -> str:
 def _scrape(plan: Plan, name: str, paths: Paths, scale: float) -> Document:
     """Every job reads all files and keeps the targets of its own: one watch of the folder, not one a job, of which the
     kernel gives a user no more than 128."""
+    discovery = _named(plan, name)[0].discovery
+    if discovery is not None:
+        return _discovered(name, discovery, scale)
     found: Document = {
         "job_name": name,
         "file_sd_configs": [
@@ -104,6 +111,23 @@ def _scrape(plan: Plan, name: str, paths: Paths, scale: float) -> Document:
     if name == PROBE:
         found |= {"metrics_path": "/probe", "params": {"module": [PROBE_MODULE]}}
     return found
+
+
+def _discovered(name: str, discovery: Discovery, scale: float) -> Document:
+    """DNS knows addresses and no names, so these tell one target from another."""
+    dns = {"names": [discovery.name], "type": "A", "port": discovery.port}
+    labels = [{"target_label": label, "replacement": value} for label, value in discovery.labels.items()]
+    instance = {
+        "source_labels": ["__address__"],
+        "regex": "(.+):[0-9]+",
+        "target_label": "instance",
+        "replacement": f"{discovery.service}@$1",
+    }
+    return {
+        "job_name": name,
+        "dns_sd_configs": [dns | {"refresh_interval": duration(REASK_S, scale)}],
+        "relabel_configs": [instance, *labels],
+    }
 
 
 def _probed(exporter: str) -> list[Document]:

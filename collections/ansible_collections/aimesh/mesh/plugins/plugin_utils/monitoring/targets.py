@@ -27,6 +27,8 @@ JOBS = {
     "prometheus": ("prometheus", "monitoring"),
 }
 """Part → its job without the prefix, and what it tells about: the label `service`."""
+BACKUPS = f"{PREFIX}backup"
+"""Job of the pod that makes backups; on a host the node exporter tells of them."""
 PROBE_PATH = "/health/ready"
 
 
@@ -39,12 +41,26 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Discovery:
+    """Targets that Prometheus finds itself: every address that DNS has for a name, on one port."""
+
+    name: str
+    port: int
+    service: str
+    labels: dict[str, str]
+    least: int
+    most: int
+    """So many there may be, as long as nothing is replaced."""
+
+
+@dataclass(frozen=True)
 class Job:
     """`tls`: its targets are on another host, and let in only who has the mesh's certificate."""
 
     name: str
     targets: tuple[Target, ...]
     tls: bool = False
+    discovery: Discovery | None = None
 
     @property
     def is_probe(self) -> bool:
@@ -53,7 +69,7 @@ class Job:
 
 def jobs(plan: Plan) -> list[Job]:
     """Every job of a plan that has monitoring. A job whose parts differ in TLS comes as two of one name."""
-    return [*_services(plan), *_parts(plan), Job(PROBE, tuple(_probes(plan)))]
+    return [*_services(plan), *_parts(plan), *_backups(plan), Job(PROBE, tuple(_probes(plan)))]
 
 
 def job_names(plan: Plan) -> list[str]:
@@ -87,9 +103,20 @@ def reached(plan: Plan, part: dict[str, Any]) -> str:
 def _services(plan: Plan) -> Iterable[Job]:
     """Spares are asked too: during an update they are what serves."""
     planned = {instance["id"] for instance in plan["instances"]}
+    discovered = plan["monitoring"].get("discovered", {})
     for service in plan["services"]:
+        if service in discovered:
+            yield Job(f"{PREFIX}{service}", (), discovery=_discovery(plan, service, discovered[service]))
+            continue
         slots = [slot for slot in all_slots(plan) if slot["service"] == service]
         yield Job(f"{PREFIX}{service}", tuple(_slot(plan, slot, slot["id"] in planned) for slot in slots))
+
+
+def _discovery(plan: Plan, service: str, name: str) -> Discovery:
+    planned = plan["services"][service]
+    most = (planned.get("autoscale") or {"max": planned["replicas"]})["max"]
+    labels = {"mesh": plan["mesh"]["name"], "host": plan["monitoring"]["host"], "planned": "yes"}
+    return Discovery(name, planned["port"], service, labels, planned["replicas"], most)
 
 
 def _slot(plan: Plan, slot: dict[str, Any], is_planned: bool) -> Target:
@@ -117,6 +144,13 @@ def _parts(plan: Plan) -> Iterable[Job]:
 def _part(plan: Plan, part: dict[str, Any], service: str) -> Target:
     labels = _labels(plan, part["host"], f"{part['part']}@{part['host']}") | {"service": service}
     return Target(reached(plan, part), labels)
+
+
+def _backups(plan: Plan) -> Iterable[Job]:
+    told = plan["monitoring"].get("backups")
+    if told:
+        labels = _labels(plan, plan["backup"]["host"], f"backup@{plan['backup']['host']}") | {"service": "backup"}
+        yield Job(BACKUPS, (Target(told["address"], labels),))
 
 
 def _probes(plan: Plan) -> Iterable[Target]:

@@ -7,7 +7,7 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import Platform, SizeProfile, backup_defaults
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.settings import Settings
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import DUMP, NO_BACKUPS, PGBACKREST
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.variables import BUNDLED, DUMP, NO_BACKUPS, PGBACKREST
 
 IDENTITY, PASSPHRASE = "backup_identity", "backup_passphrase"
 S3_SECRETS = ("backup_s3_key", "backup_s3_secret")
@@ -18,7 +18,13 @@ CONTINUOUS = ("full", "differential", "incremental", "check")
 def engine_of(settings: Settings, platform: Platform) -> str:
     """What makes backups: pgBackRest unless the site says otherwise; `` when nothing does."""
     engine = str(settings.site["mesh_backup"].get("engine", PGBACKREST))
-    return engine if platform.backup and engine != NO_BACKUPS else ""
+    return engine if platform.backup and not _kept_by(settings, platform) and engine != NO_BACKUPS else ""
+
+
+def _kept_by(settings: Settings, platform: Platform) -> str:
+    """Kind of a database in a cluster that others keep, and back up; empty for one of the mesh."""
+    kind = str(settings.site["mesh_kubernetes_database"].get("kind", BUNDLED)) if platform.cluster else BUNDLED
+    return "" if kind == BUNDLED else kind
 
 
 def backup_secrets(settings: Settings, platform: Platform) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -39,9 +45,13 @@ def plan_backup(
     times = {name: own.get(name, profile.backup[name]) for name in ("schedule", "retention_days")}
     if not engine:
         if own.get("engine", NO_BACKUPS) != NO_BACKUPS:
-            name = settings.site["mesh_platform"]
+            name, kind = settings.site["mesh_platform"], _kept_by(settings, platform)
+            why = f"with mesh_kubernetes_database.kind {kind}, whose backups are its own"
             at_site.wrong(
-                "mesh_backup.engine", own["engine"], f"nothing on platform {name}, which has no backups", "remove it"
+                "mesh_backup.engine",
+                own["engine"],
+                f"nothing {why if kind else f'on platform {name}, which has no backups'}",
+                "remove it",
             )
         return {"engine": engine, "host": "", **times}
     if engine == DUMP:

@@ -33,9 +33,9 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.inputs import (
     Releases,
     SecretState,
 )
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kubernetes import IMAGES as CLUSTER_IMAGES
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kubernetes import (
     check_kubernetes,
+    images_of,
     is_outside,
     plan_autoscale,
     put_in_cluster,
@@ -160,7 +160,12 @@ def _use_cluster(
     put_in_cluster(document, settings, profile, problems)
     if document["release"]["id"]:
         document["release"]["images"] = plan_images(
-            document, inputs.releases, inputs.applied, settings.site["mesh_image_registry"], problems, CLUSTER_IMAGES
+            document,
+            inputs.releases,
+            inputs.applied,
+            settings.site["mesh_image_registry"],
+            problems,
+            images_of(document),
         )
 
 
@@ -250,6 +255,7 @@ def _document(
             "writes": site["mesh_verify_writes"],
             "probe_timeout_s": site["mesh_verify"].get("probe_timeout_s", PROBE_TIMEOUT_S),
             "namespace": NAMESPACE,
+            "from": site["mesh_verify_from"],
             **({"policies": site["mesh_kubernetes_policies"]} if platform.cluster else {}),
         },
         "wishes": {

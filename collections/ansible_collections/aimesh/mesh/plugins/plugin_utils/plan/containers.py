@@ -29,8 +29,10 @@ FIRST_DYNAMIC = 240
 """From here on Docker gives addresses to containers that have none of their own, a /28."""
 MOST_REPLICAS = (FIRST_DYNAMIC - FIRST_SLOT) // 10
 IMAGES = ("mesh-app", "haproxy", "postgresql", "redis", "monitoring")
-SHARED = ("monitoring",)
-"""Images whose content no release of the mesh is tied to; a mesh that nothing watches needs none of them."""
+WATCHING = "monitoring"
+"""The image that a mesh which nothing watches does not need."""
+SHARED = (WATCHING, "verification")
+"""Images whose content no release of the mesh is tied to."""
 DATA = "/var/lib/aimesh"
 
 
@@ -97,7 +99,7 @@ def plan_images(
         # A removal goes by what the host has recorded.
         return {name: {"reference": f"aimesh/{name}:none", "id": "", "pull": False} for name in wanted}
     release = document["release"]
-    names = wanted if document["monitoring"] else tuple(name for name in wanted if name not in SHARED)
+    names = wanted if document["monitoring"] else tuple(name for name in wanted if name != WATCHING)
     systems = {name: str(host["os"]["id"]) for name, host in document["hosts"].items()}
     rows = releases.images.get(release["id"], {})
     known = release.get("images") or (None if rows else _applied_images(applied, release["id"]))

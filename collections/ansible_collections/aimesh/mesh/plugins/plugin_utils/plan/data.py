@@ -44,6 +44,7 @@ class Platform:
     `containers`: everything runs in containers with addresses of their own.
     `cluster`: an API decides where they run; the inventory's one host is this machine, which calls it.
     `monitoring`: Prometheus, Alertmanager and exporters watch the mesh.
+    `host_metrics`: they watch its hosts too, which in a cluster are others' business.
     `backup`: the write-ahead log is archived, and backups are made on a schedule.
     """
 
@@ -53,6 +54,7 @@ class Platform:
     cluster: bool
     several_hosts: bool
     monitoring: bool
+    host_metrics: bool
     backup: bool
     replicas: bool
     postgresql_mode: str

@@ -439,6 +439,20 @@ class Cron:
 
 
 @dataclass(frozen=True)
+class Schedule(Cron):
+    """A cron line, or a word for what has none."""
+
+    name: str = "cron schedule, or none"
+    word: str = "manual"
+
+    def allowed(self) -> str:
+        return f"{super().allowed()}, or {self.word}"
+
+    def check(self, value: Any, path: str, problems: Problems, remedy: str) -> Any:
+        return value if value == self.word else super().check(value, path, problems, remedy)
+
+
+@dataclass(frozen=True)
 class Calendar:
     """A calendar event of systemd, in the part of its language that names days and times."""
 

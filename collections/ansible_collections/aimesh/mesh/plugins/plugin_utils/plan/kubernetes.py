@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import SizeProfile, cluster_defaults, platforms
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import (
+    SizeProfile,
+    backup_defaults,
+    cluster_defaults,
+    platforms,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.flows import plan_flows
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import ANY_ADDRESS
@@ -18,7 +24,12 @@ POSTGRESQL, REDIS = "postgresql", "redis"
 PRIMARY = "postgresql-rw"
 """Service of CloudNativePG that leads to the primary of a cluster of ours."""
 ONLY_EXTERNAL = {"database": ("host", "networks", "sslmode"), "cache": ("host", "networks", "tls")}
-IMAGES = ("mesh-app", "postgresql", "redis")
+IMAGES = ("mesh-app", "postgresql", "redis", "monitoring")
+VERIFICATION = "verification"
+"""The image that a mesh with `mesh_kubernetes_verification` runs besides."""
+MANUAL, NEVER = "manual", "0 0 31 2 *"
+"""No schedule, and a time that never comes: a CronJob has to have one."""
+FROM_CLUSTER = "cluster"
 
 
 def is_outside(settings: Settings, part: str) -> bool:
@@ -29,9 +40,13 @@ def is_outside(settings: Settings, part: str) -> bool:
 def plan_autoscale(
     settings: Settings, profile: SizeProfile, services: dict[str, dict[str, Any]], problems: Problems
 ) -> None:
-    """Give each service its `autoscale`: `{"max", "cpu_percent"}` above its replicas, None where they are fixed."""
+    """Give each service its `autoscale`: `{"max", "cpu_percent"}` above its replicas, None where they are fixed.
+
+    And its `most_replicas`, the bound within which a scale changes nothing but the service itself.
+    """
     defaults, at_site = cluster_defaults(), problems.at(settings.origins)
-    by_size = defaults["sizes"][profile.size]["autoscale"]
+    size = defaults["sizes"][profile.size]
+    by_size = size["autoscale"]
     for name, service in services.items():
         own, path = settings.site["mesh_autoscale"].get(name, {}), f"mesh_autoscale.{name}"
         most = own.get("max", max(by_size.get(name, 0), service["replicas"]))
@@ -44,11 +59,18 @@ def plan_autoscale(
             )
         percent = own.get("cpu_percent", defaults["cpu_percent"])
         service["autoscale"] = {"max": most, "cpu_percent": percent} if most > service["replicas"] else None
+        by_inventory = settings.site["mesh_services"].get(name, {}).get("replicas", 0)
+        service["most_replicas"] = max(most, size["most_replicas"], by_inventory)
 
 
-def most_replicas(service: dict[str, Any]) -> int:
-    """How many pods of a service there may be at once, those of a rollout included."""
-    return int((service["autoscale"] or {"max": service["replicas"]})["max"]) + SURGE
+def images_of(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the images that pods of the mesh run."""
+    return (*IMAGES, VERIFICATION) if document["kubernetes"]["verification"] else IMAGES
+
+
+def most_pods(service: dict[str, Any]) -> int:
+    """How many pods of a service there may be at once, those of a later scale and of a rollout included."""
+    return int(service["most_replicas"]) + SURGE
 
 
 def check_kubernetes(settings: Settings, problems: Problems) -> None:
@@ -64,7 +86,20 @@ def check_kubernetes(settings: Settings, problems: Problems) -> None:
                     f"nothing on platform {name}, which runs in no cluster",
                     "remove it, or set mesh_platform: kubernetes",
                 )
+        if site["mesh_verify_from"] == FROM_CLUSTER:
+            at_site.wrong(
+                "mesh_verify_from",
+                FROM_CLUSTER,
+                f"controller on platform {name}, which runs in no cluster",
+                "remove it, or set mesh_platform: kubernetes",
+            )
         return
+    if site["mesh_verify_from"] == FROM_CLUSTER and not site["mesh_kubernetes_verification"]:
+        at_site.say(
+            "mesh_verify_from",
+            "is cluster, and no Job for it is planned; add mesh_kubernetes_verification: {schedule: manual}, or set it "
+            "to controller",
+        )
     for part, keys in ONLY_EXTERNAL.items():
         own, path = site[f"mesh_kubernetes_{part}"], f"mesh_kubernetes_{part}"
         kind = own.get("kind", BUNDLED)
@@ -74,6 +109,9 @@ def check_kubernetes(settings: Settings, problems: Problems) -> None:
             at_site.wrong(
                 f"{path}.storage_gb", own["storage_gb"], f"nothing with kind {kind}, which keeps its data", "remove it"
             )
+        if kind != BUNDLED and "backup_gb" in own:
+            why = f"nothing with kind {kind}, whose backups are its own"
+            at_site.wrong(f"{path}.backup_gb", own["backup_gb"], why, "remove it")
         for key in keys:
             if key in own and kind != EXTERNAL:
                 at_site.wrong(
@@ -96,6 +134,10 @@ def put_in_cluster(document: dict[str, Any], settings: Settings, profile: SizePr
             "mesh_kubernetes_ingress",
             "is set and no service has exposure edge; remove it, or give one of mesh_services that exposure",
         )
+    port = document[POSTGRESQL]["port"]
+    if document["backup"]["engine"] and port == backup_defaults()["metrics_port"]:
+        taken = "which the container of backups in the same pod listens on"
+        problems.at(settings.origins).say("mesh_postgresql.port", f"is {port}, {taken}; give PostgreSQL another port")
     document["kubernetes"] = cluster
     for instance in document["instances"]:
         service = instance["service"]
@@ -117,7 +159,27 @@ def put_in_cluster(document: dict[str, Any], settings: Settings, profile: SizePr
     document[POSTGRESQL]["data_dir"] = f"/var/lib/postgresql/{document[POSTGRESQL]['version']}/mesh"
     document[POSTGRESQL]["allow"] = []
     document[REDIS]["data_dir"] = "/var/lib/redis"
+    _put_monitoring_in_cluster(document, profile)
     cluster["flows"] = plan_flows(document, scraped=bool(cluster["monitoring_namespace"]))
+
+
+def _put_monitoring_in_cluster(document: dict[str, Any], profile: SizeProfile) -> None:
+    """A part is where the Service of its name leads to, and Prometheus finds the pods of a service by a name for all.
+
+    `discovered`: service → the name of DNS that has the addresses of its pods. `requests`: of a part, in cores and as a
+    share of its memory. `backups`: where the pod that makes them tells of them, since no node exporter does.
+    """
+    monitoring = document["monitoring"]
+    if monitoring is None:
+        return
+    for part in monitoring["parts"]:
+        name = part["part"]
+        part |= {"bind": name, "address": f"{name}:{part['port']}", "unit": name, "published": None}
+    monitoring["discovered"] = {service: f"{service}-pods" for service in document["services"]}
+    if document["backup"]["engine"]:
+        port = backup_defaults()["metrics_port"]
+        monitoring["backups"] = {"address": f"{POSTGRESQL}:{port}", "port": port}
+    monitoring["requests"] = dict(cluster_defaults()["sizes"][profile.size]["monitoring"])
 
 
 def _cluster(settings: Settings, profile: SizeProfile, document: dict[str, Any]) -> dict[str, Any]:
@@ -137,9 +199,11 @@ def _cluster(settings: Settings, profile: SizeProfile, document: dict[str, Any])
         "service_type": site["mesh_kubernetes_service_type"],
         "ingress": _ingress(settings, document),
         "monitoring_namespace": site["mesh_kubernetes_monitoring_namespace"],
+        "verification": _verification(site["mesh_kubernetes_verification"]),
         "database": _database(site["mesh_kubernetes_database"], size, replicas),
         "cache": _cache(site["mesh_kubernetes_cache"], size),
         "requests": {key: size[key] for key in ("cpu_share", "memory_share")},
+        "backup": {"memory_mb": size["backup_mb"], "cpus": size["backup_cpus"]},
     }
 
 
@@ -159,16 +223,27 @@ def _ingress(settings: Settings, document: dict[str, Any]) -> dict[str, Any] | N
     }
 
 
+def _verification(own: dict[str, Any] | None) -> dict[str, Any] | None:
+    """When a Job verifies the mesh by itself, None for never by itself, and where the API server is."""
+    if not own:
+        return None
+    schedule = None if own["schedule"] == MANUAL else own["schedule"]
+    return {"schedule": schedule, "networks": own.get("networks", [])}
+
+
 def _database(own: dict[str, Any], size: dict[str, Any], replicas: int) -> dict[str, Any]:
     kind = own.get("kind", BUNDLED)
     host = {BUNDLED: POSTGRESQL, EXTERNAL: own.get("host", "")}.get(kind, PRIMARY)
+    gigabytes = 0 if kind == EXTERNAL else own.get("storage_gb", size["postgresql_gb"])
     return {
         "kind": kind,
         "host": host,
         "networks": own.get("networks", []),
         "sslmode": own.get("sslmode"),
         "instances": {BUNDLED: 1, EXTERNAL: 0}.get(kind, replicas + 1),
-        "storage_gb": 0 if kind == EXTERNAL else own.get("storage_gb", size["postgresql_gb"]),
+        "storage_gb": gigabytes,
+        # Full backups with the log between them, and room for a restore drill.
+        "backup_gb": own.get("backup_gb", 2 * gigabytes) if kind == BUNDLED else 0,
         "cpus": size["postgresql_cpus"],
     }
 

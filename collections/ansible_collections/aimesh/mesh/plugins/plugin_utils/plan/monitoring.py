@@ -23,8 +23,10 @@ DATA = "/var/lib/aimesh-"
 DEFAULT_TEAM = "platform"
 RUNBOOKS = "https://aimesh.example/docs/runbooks"
 VARIABLES = ("mesh_monitoring", "mesh_alerting")
-SECRETS = ("db_monitor_password", "redis_monitor_password", "alert_token", "metrics_tls")
+SECRETS = ("db_monitor_password", "redis_monitor_password", "alert_token")
 """Generated for a mesh that is monitored."""
+BETWEEN_HOSTS = ("metrics_tls",)
+"""And where one host asks another."""
 GRAFANA_SECRETS = ("grafana_admin_password", "grafana_secret_key")
 OURS = "aimesh-"
 """What names of receivers begin with that the mesh has itself."""
@@ -40,7 +42,8 @@ def needed_secrets(settings: Settings, platform: Platform) -> tuple[tuple[str, .
     if not platform.monitoring:
         return (), ()
     receivers = settings.site["mesh_alerting"].get("receivers", [])
-    generated = SECRETS + (GRAFANA_SECRETS if settings.site["mesh_monitoring"].get("grafana") else ())
+    generated = SECRETS + (BETWEEN_HOSTS if platform.several_hosts else ())
+    generated += GRAFANA_SECRETS if settings.site["mesh_monitoring"].get("grafana") else ()
     return generated, tuple(dict.fromkeys(secret for each in receivers if (secret := _secret(each))))
 
 
@@ -61,7 +64,7 @@ def plan_monitoring(
         "evaluation_interval_s": defaults["evaluation_interval_s"],
         "retention_days": own.get("retention_days", profile.monitoring["retention_days"]),
         "retention_mb": own.get("retention_mb", profile.monitoring["retention_mb"]),
-        "parts": _parts(home, hosts, profile, defaults),
+        "parts": _parts(home, hosts, profile, platform, defaults),
         "data_dirs": {part: f"{DATA}{part}" for part in KEEPING},
         "alerting": _alerting(settings, defaults, at_site),
         "thresholds": {name: settings.site["mesh_thresholds"].get(name, value) for name, value in _limits().items()},
@@ -92,11 +95,12 @@ def _refuse(settings: Settings, platform: Platform, at_site: Problems) -> None:
 
 
 def _parts(
-    home: MeshHost, hosts: list[MeshHost], profile: SizeProfile, defaults: dict[str, Any]
+    home: MeshHost, hosts: list[MeshHost], profile: SizeProfile, platform: Platform, defaults: dict[str, Any]
 ) -> list[dict[str, Any]]:
     found = [
         _part(part, host, watched_from=home, defaults=defaults)
         for part, role in EXPORTERS.items()
+        if role is not None or platform.host_metrics
         for host in (hosts if role is None else with_role(hosts, role))
     ]
     found += [_part(part, home, watched_from=home, defaults=defaults) for part in CENTRAL]
@@ -208,6 +212,14 @@ def _grafana(
     at_site: Problems,
 ) -> dict[str, Any] | None:
     if not given:
+        return None
+    if platform.cluster:
+        at_site.wrong(
+            "mesh_monitoring.grafana",
+            given,
+            f"nothing on platform {settings.site['mesh_platform']}, whose clusters have a Grafana of their own",
+            "remove it, and give that one the dashboards of this repository",
+        )
         return None
     wanted = ("image",) if platform.containers else ("apt_repository", "apt_key")
     surplus = [key for key in given if key not in wanted]

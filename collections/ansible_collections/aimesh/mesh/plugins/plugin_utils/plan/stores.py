@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.data import OperatingSystem, Platform, SizeProfile
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kubernetes import most_replicas
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kubernetes import most_pods
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.problems import Problems, shown
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import LOOPBACK
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.services import with_role
@@ -166,10 +166,10 @@ def _tuning(
     least = 2 if platform.slots else 1
     counted = {name: max(least, service["replicas"]) for name, service in services.items()}
     if platform.cluster:
-        counted = {name: most_replicas(service) for name, service in services.items()}
+        counted = {name: most_pods(service) for name, service in services.items()}
     extra = ", slots of updates included" if least > 1 else ""
     if platform.cluster:
-        extra = ", pods of updates and of the autoscaler included"
+        extra = ", pods of updates, of the autoscaler and of a later scale included"
     pools = sum(service["db_pool"]["max"] * counted[name] for name, service in services.items())
     needed = pools + CONNECTION_MARGIN
     tuned = dict(profile.postgresql["settings"])

@@ -22,6 +22,7 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.kinds import (
     PrivateSubnet,
     Regex,
     Scalar,
+    Schedule,
     Text,
     Version,
 )
@@ -59,6 +60,7 @@ DATABASE = Fields(
         "networks": NETWORKS,
         "sslmode": Choice(("disable", "prefer", "require")),
         "storage_gb": Integer(1, 65536),
+        "backup_gb": Integer(1, 65536),
     }
 )
 CACHE = Fields(
@@ -614,7 +616,8 @@ VARIABLES: tuple[Variable, ...] = (
         "for a second copy (`s3`).",
         "{retention_days: 30, s3: {endpoint: s3.acme.example, bucket: acme-mesh}}",
         {},
-        "`{engine: pgbackrest, schedule: '0 2 * * *', retention_days: 14}` on VMs and Compose hosts, none elsewhere",
+        "`{engine: pgbackrest, schedule: '0 2 * * *', retention_days: 14}` on VMs, Compose hosts and with a bundled "
+        "database on Kubernetes, none elsewhere",
         group="Promises",
     ),
     Variable(
@@ -694,6 +697,15 @@ VARIABLES: tuple[Variable, ...] = (
         group="Verification",
     ),
     Variable(
+        "mesh_verify_from",
+        Choice(("controller", "cluster")),
+        "From where checks look at the mesh: the machine that runs the playbook, or a Job in the cluster, which needs "
+        "mesh_kubernetes_verification.",
+        "cluster",
+        "controller",
+        group="Verification",
+    ),
+    Variable(
         "mesh_kubernetes_namespace",
         LABEL,
         "Namespace of the mesh, which holds nothing else.",
@@ -763,10 +775,11 @@ VARIABLES: tuple[Variable, ...] = (
         DATABASE,
         "PostgreSQL: `bundled` is one server of the mesh's own, `cloudnativepg` a cluster that the operator of that "
         "name runs, `external` a server that is there already (`host`, its port in mesh_postgresql, the `networks` "
-        "that it may have its address in, `sslmode`).",
+        "that it may have its address in, `sslmode`). `storage_gb` is the volume of its data, `backup_gb` that of its "
+        "backups.",
         "{kind: external, host: db.acme.example, networks: [192.0.2.0/24], sslmode: require}",
         {},
-        "`{kind: bundled}`, storage by the size",
+        "`{kind: bundled}`, storage by the size, twice that for backups",
         group="Kubernetes",
     ),
     Variable(
@@ -795,6 +808,16 @@ VARIABLES: tuple[Variable, ...] = (
         "which alone gets in then.",
         "{class: nginx, tls_secret: mesh-tls, namespace: ingress-nginx}",
         default_text="no Ingress",
+        group="Kubernetes",
+    ),
+    Variable(
+        "mesh_kubernetes_verification",
+        Fields({"schedule": Schedule(), "networks": NETWORKS}, ("schedule",)),
+        "A Job that verifies the mesh from inside the cluster: when by itself (`schedule`, a cron line by the clock of "
+        "the cluster, or `manual`: only when mesh_verify_from asks for it), and the networks of the API server, which "
+        "it may connect to then and to nothing else.",
+        "{schedule: '17 3 * * *'}",
+        default_text="no such Job",
         group="Kubernetes",
     ),
     Variable(

@@ -9,6 +9,7 @@ Plan = Mapping[str, Any]
 
 OUTAGE = ("postgresql", "redis", "hosts")
 """Sections whose change restarts what has no second slot, or moves it."""
+CONNECTIONS = "postgresql.settings.max_connections"
 VERBS = ("update", "rollback", "scale")
 
 
@@ -22,8 +23,13 @@ def refusals(applied: Plan | None, wanted: Plan, verb: str) -> list[str]:
     name, runs = wanted["mesh"]["name"], applied["mesh"]["name"]
     if name != runs:
         return [f"mesh_name is '{name}' and these hosts run the mesh '{runs}'; use the inventory of that mesh."]
-    found = [_outage(section, applied[section], wanted[section]) for section in OUTAGE if section in applied]
-    return [sentence for sentence in [*found, *_releases(applied, wanted, verb)] if sentence]
+    beyond = _beyond(applied, wanted)
+    found = [
+        _outage(section, applied[section], wanted[section], but=CONNECTIONS if beyond else "")
+        for section in OUTAGE
+        if section in applied
+    ]
+    return [sentence for sentence in [beyond, *found, *_releases(applied, wanted, verb)] if sentence]
 
 
 def differing_paths(before: Any, after: Any, path: str = "") -> list[str]:
@@ -38,10 +44,28 @@ def differing_paths(before: Any, after: Any, path: str = "") -> list[str]:
     return [] if before == after else [path]
 
 
-def _outage(section: str, before: Any, after: Any) -> str:
+def _beyond(applied: Plan, wanted: Plan) -> str:
+    """A sentence for a service of a cluster that is to have more replicas than its database has connections for."""
+    before, after = (plan["postgresql"].get("settings", {}).get("max_connections") for plan in (applied, wanted))
+    if before == after:
+        return ""
+    for name, service in wanted["services"].items():
+        bound = applied["services"].get(name, {}).get("most_replicas")
+        most = service.get("most_replicas")
+        if bound is not None and most is not None and most > bound:
+            return (
+                f"{name} is to have up to {most} replicas, and the database has connections for at most {bound}, which "
+                "follow from mesh_size and mesh_autoscale; stay within that, or put the number into the inventory "
+                f"(mesh_services.{name}.replicas) and apply it first, in a maintenance window, with: "
+                "ansible-playbook site.yml -i <inventory>"
+            )
+    return ""
+
+
+def _outage(section: str, before: Any, after: Any, but: str = "") -> str:
     paths = [f"{section}.{path}" if path else section for path in differing_paths(before, after)]
     # What an older plan did not have yet has no value that could change.
-    paths = [path for path in paths if not _is_new(path, before)]
+    paths = [path for path in paths if path != but and not _is_new(path, before)]
     if not paths:
         return ""
     shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.expected import STORES
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.batches import Batch
 
@@ -24,11 +25,12 @@ def method_objections(plan: Plan, operation: str) -> list[str]:
 
 
 def restart_objections(restarts: Sequence[str]) -> list[str]:
-    """A sentence against a rollout that would restart a store."""
-    if not restarts:
+    """A sentence against a rollout that would restart a store. No caller notices a restart of what watches."""
+    stores = [name for name in restarts if name in STORES]
+    if not stores:
         return []
     return [
-        f"{', '.join(restarts)} would have to restart, and there is no second one; "
+        f"{', '.join(stores)} would have to restart, and there is no second one; "
         "apply that first, in a maintenance window, with: ansible-playbook site.yml -i <inventory>"
     ]
 

@@ -105,7 +105,9 @@ COMPOSE = Platform(
 
 KUBERNETES = Platform(
     name="kubernetes",
-    capabilities=frozenset({"supervisor", "containers", "postgresql", "redis", "slots", "network_policies"}),
+    capabilities=frozenset(
+        {"supervisor", "containers", "postgresql", "redis", "slots", "network_policies", "monitoring", "backup"}
+    ),
     supervisor="kubernetes",
     hints=_SHARED_HINTS
     | {
@@ -116,7 +118,12 @@ KUBERNETES = Platform(
         "network": "kubectl -n {namespace} get networkpolicies; docs/kubernetes.md on network plugins",
         "postgresql": "kubectl -n {namespace} logs -l app.kubernetes.io/component=postgresql --tail=50",
         "redis": "kubectl -n {namespace} logs -l app.kubernetes.io/component=redis --tail=50",
+        "monitoring": "kubectl -n {namespace} logs prometheus-0 --tail=50 (or alertmanager-0, alert-receiver-0)",
         "records": "kubectl -n {namespace} get configmap {mesh}-state-home; a deploy writes it again",
+        "backup": "kubectl -n {namespace} exec postgresql-0 -c backup -- aimesh-backup status; "
+        "logs postgresql-0 -c backup; docs/backup.md",
+        "backup_drill": "kubectl -n {namespace} exec postgresql-0 -c backup -- aimesh-backup status --json; "
+        "mend what its drill names and hold it again",
         "rollout": "kubectl -n {namespace} get configmap {mesh}-state-home; update.yml goes on, rollback.yml goes back",
     },
 )

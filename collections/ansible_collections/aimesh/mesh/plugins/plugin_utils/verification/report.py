@@ -109,20 +109,26 @@ def read_report(path: Path) -> Report:
     """The report in a file. Raises ReportError when it is missing, unreadable, or of a schema unknown here."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise ReportError(f"The report {path} has schema {document['schema']}; this release reads {SCHEMA}.")
-        checks = tuple(CheckResult(**{**check, "claims": tuple(check["claims"])}) for check in document["checks"])
-        claims = tuple(ClaimVerdict(**claim) for claim in document["claims"])
-        plain = {key: value for key, value in document.items() if key not in ("checks", "claims", "counts")}
-        return Report(**plain, checks=checks, claims=claims)
     except FileNotFoundError:
         raise ReportError(f"There is no report {path}.") from None
     except OSError as error:
         raise ReportError(f"The report {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, ReportError):
-            raise
+    except ValueError as error:
         raise ReportError(f"The report {path} is not one of ours ({type(error).__name__}: {error}).") from None
+    return report_of(document, f"report {path}")
+
+
+def report_of(document: Any, name: str) -> Report:
+    """The report that a document is. Raises ReportError about `name` when it is none, or of a schema unknown here."""
+    try:
+        if document["schema"] != SCHEMA:
+            raise ReportError(f"The {name} has schema {document['schema']}; this release reads {SCHEMA}.")
+        checks = tuple(CheckResult(**{**check, "claims": tuple(check["claims"])}) for check in document["checks"])
+        claims = tuple(ClaimVerdict(**claim) for claim in document["claims"])
+        plain = {key: value for key, value in document.items() if key not in ("checks", "claims", "counts")}
+        return Report(**plain, checks=checks, claims=claims)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ReportError(f"The {name} is not one of ours ({type(error).__name__}: {error}).") from None
 
 
 def completed(

@@ -19,15 +19,16 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.layout
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.service import Mount, Service, service_file
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.part import Part
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.postgresql_cluster import cluster
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.postgresql_container import (
+    SHARED_MB,
+    STOP_S,
+    memory_mb,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.host_state import Directory
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import ANY_ADDRESS, Plan
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.stores import kilobytes
 
 NAME = "postgresql"
 SOCKETS = "/run/postgresql"
-STOP_S = 60
-SHARED_MB = 256
-"""Shared memory, through which the processes of a parallel query pass their rows."""
 PIDS_MARGIN = 64
 """Processes besides one per connection: writers, vacuum workers, parallel workers."""
 BACKUP_PIDS = 32
@@ -153,12 +154,3 @@ def backup_command(plan: Plan) -> tuple[str, ...]:
         "--no-password",
         str(database["database"]),
     )
-
-
-def memory_mb(settings: dict[str, str]) -> int:
-    """The cache that the planner of queries counts on, which is counted here too, and memory for every connection."""
-    sizes = {
-        name: kilobytes(settings[name]) or 0 for name in ("effective_cache_size", "work_mem", "maintenance_work_mem")
-    }
-    each = sizes["work_mem"] * int(settings["max_connections"])
-    return (sizes["effective_cache_size"] + each + sizes["maintenance_work_mem"]) // 1024 + SHARED_MB

@@ -10,21 +10,29 @@ from typing import Any
 
 import yaml
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.layout import (
+    BACKUP,
     COMPONENT_LABEL,
+    DRILL,
+    LOAD,
     MIGRATE,
     POSTGRESQL,
     REDIS,
+    RESTORE,
     TEST,
+    VERIFICATION,
     labels,
     namespace,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.secrets import chart_secrets
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.values import chart_values
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import CENTRAL, EXPORTERS
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
 Object = dict[str, Any]
 
 NAMESPACE, CONFIGMAP, SECRETS, INGRESS = "namespace", "configmap", "secrets", "ingress"
+WATCHING = "monitoring"
+"""What the playbook does not name, and what nothing else needs."""
 ORDER = (
     NAMESPACE,
     CONFIGMAP,
@@ -38,11 +46,19 @@ ORDER = (
     "api-gateway",
     "ui",
     INGRESS,
+    WATCHING,
 )
 """Files in the order in which they are applied, without `.yaml`."""
-FILE_OF = {POSTGRESQL: "postgres", REDIS: "redis", MIGRATE: "postgres", TEST: NAMESPACE, "network": NAMESPACE}
+FILE_OF = (
+    {POSTGRESQL: "postgres", REDIS: "redis", MIGRATE: "postgres", BACKUP: "postgres"}
+    | dict.fromkeys((TEST, LOAD, DRILL, VERIFICATION, RESTORE, "network"), NAMESPACE)
+    | dict.fromkeys((*EXPORTERS, *CENTRAL), WATCHING)
+)
 """Component → its file, where that has another name. The migration belongs to the database that it changes."""
-KINDS = ("NetworkPolicy", "ServiceAccount", "ConfigMap", "Service", "PodDisruptionBudget", "StatefulSet", "Cluster")
+KINDS = (
+    *("NetworkPolicy", "ServiceAccount", "PersistentVolumeClaim", "ConfigMap", "Service"),
+    *("PodDisruptionBudget", "StatefulSet", "Cluster"),
+)
 """Kinds that come first in a file, in this order."""
 PROFILE = "restricted"
 HEADING = "# Rendered from charts/ai-agent-mesh by `make k8s`; edits are overwritten.\n"
@@ -75,8 +91,10 @@ _Text.add_representer(str, _text)
 
 
 def values_text(plan: Plan) -> str:
-    """Values as YAML."""
-    return VALUES_HEADING + _yaml(chart_values(plan))
+    """Values of the example as YAML. Its PostgreSQL archives nothing: what would take that is written by a deploy."""
+    values = chart_values(plan)
+    values["postgresql"]["settings"] |= {"archive_mode": "off"}
+    return VALUES_HEADING + _yaml(values)
 
 
 def default_values(plan: Plan) -> str:

@@ -19,6 +19,7 @@ def service_rules(plan: Plan) -> list[dict[str, Any]]:
     watched = {
         "host": "",
         "parts": [],
+        "discovered": (plan["monitoring"] or {}).get("discovered", {}),
         "thresholds": dict(defaults["thresholds"]),
         "alerting": {**defaults["alerting"], "runbook_url": RUNBOOKS, "teams": {}},
     }

@@ -19,16 +19,25 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_environmen
     service_environment,
 )
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.app_files import DOCUMENTS
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.compose.data import SHARED_MB, STOP_S, memory_mb
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.host_layout import STOP_MARGIN_S
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.backup import backup_values
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.layout import (
+    BACKUP,
     CREDENTIALS,
+    MONITORING,
     REDIS_USERS,
     credential,
     pod_locations,
 )
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.monitoring import part_values, parts_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.rules import service_rules
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.secrets import OWNER_PASSWORD
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.secrets import OWNER_PASSWORD, monitors
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.verification import verification_values
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.postgresql_container import (
+    SHARED_MB,
+    STOP_S,
+    memory_mb,
+)
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.redis_files import memory_mb as redis_memory_mb
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.flows import ANYWHERE
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan, instances_of
@@ -55,9 +64,16 @@ def chart_values(plan: Plan) -> Values:
             "mesh": _image(plan, "mesh-app"),
             "postgresql": _image(plan, "postgresql"),
             "redis": _image(plan, "redis"),
+            # A release of before there was one watches nothing.
+            "monitoring": _image(plan, "monitoring" if plan["monitoring"] else "mesh-app"),
         },
         "imagePullSecrets": [cluster["image_pull_secret"]] if cluster["image_pull_secret"] else [],
-        "secrets": {"credentials": CREDENTIALS, "redisUsers": REDIS_USERS},
+        "secrets": {
+            "credentials": CREDENTIALS,
+            "redisUsers": REDIS_USERS,
+            "monitoring": MONITORING,
+            "backup": BACKUP,
+        },
         "documents": _documents(plan),
         "services": {name: _service(plan, name) for name in plan["services"]},
         "rollout": {
@@ -72,6 +88,7 @@ def chart_values(plan: Plan) -> Values:
         },
         "postgresql": _postgresql(plan),
         "redis": _redis(plan),
+        "backups": backup_values(plan),
         "network": {
             "flows": [dict(flow) for flow in cluster["flows"]],
             "ingressNamespace": (cluster["ingress"] or {}).get("namespace") or "",
@@ -80,7 +97,8 @@ def chart_values(plan: Plan) -> Values:
             "cacheNetworks": list(cluster["cache"]["networks"]),
         },
         "ingress": _ingress(plan),
-        "monitoring": {"intervalSeconds": 15, "rules": service_rules(plan)},
+        "monitoring": _monitoring(plan),
+        "verification": verification_values(plan),
     }
 
 
@@ -96,6 +114,30 @@ def _parts(name: str) -> list[str]:
     return [f"{subject}_token" for subject in TOKEN_SUBJECTS] if name == TOKENS else [name]
 
 
+def _monitoring(plan: Plan) -> Values:
+    """Lists, since Helm would merge a mapping with that of the example."""
+    discovered = (plan["monitoring"] or {}).get("discovered", {})
+    return {
+        "intervalSeconds": 15,
+        "rules": service_rules(plan),
+        "pods": [{"service": service, "name": name} for service, name in discovered.items()],
+        "parts": [_part(plan, part) for part in parts_of(plan)],
+    }
+
+
+def _part(plan: Plan, part: Values) -> Values:
+    asked, memory = plan["monitoring"]["requests"], part["memory_mb"]
+    found = part_values(plan, part, lambda names: credentials_hash(plan, names))
+    storage = {"gb": found.pop("storageGb"), "className": plan["kubernetes"]["storage_class"] or ""}
+    return found | {
+        "storage": storage,
+        "resources": {
+            "requests": {"cpu": _millicores(asked["cpus"]), "memory": f"{round(memory * asked['memory_share'])}Mi"},
+            "limits": {"memory": f"{memory}Mi"},
+        },
+    }
+
+
 def _image(plan: Plan, name: str) -> Values:
     """Without a registry nodes have the image already, and its name is nobody's in a public one."""
     image = plan["release"]["images"][name]
@@ -108,7 +150,8 @@ def _documents(plan: Plan) -> dict[str, str]:
         "peers": plan["federation"]["peers"],
         "mcp_servers": plan["registry"]["mcp_servers"],
     }
-    return {file: json.dumps(contents[name], indent=2) + "\n" for name, file in DOCUMENT_FILES.items()}
+    # A plan that comes back from the state home has its keys in another order.
+    return {file: json.dumps(contents[name], indent=2, sort_keys=True) + "\n" for name, file in DOCUMENT_FILES.items()}
 
 
 def _service(plan: Plan, name: str) -> Values:
@@ -164,7 +207,9 @@ def _postgresql(plan: Plan) -> Values:
         "database": database["database"],
         "owner": {"name": database["owner"], "credential": OWNER_PASSWORD},
         "logins": [{"name": name, "credential": login_secret(name)} for name in database["logins"]],
-        "settings": {**BASELINE, **database["settings"]},
+        "monitors": [{"name": name, "credential": login_secret(name)} for name in monitors(plan)],
+        # Helm fills up what is missing with the example's, and that archives.
+        "settings": {**BASELINE, "archive_command": "", **database["settings"]},
         "instances": chosen["instances"],
         "storage": _storage(plan, chosen),
         "resources": _resources(plan, memory, None, requested_cpus=chosen["cpus"]),
@@ -183,8 +228,12 @@ def _redis(plan: Plan) -> Values:
         "persistent": redis["persistence"] == "aof",
         "storage": _storage(plan, chosen),
         "resources": _resources(plan, redis_memory_mb(plan), None, requested_cpus=chosen["cpus"]),
-        "credentialsHash": credentials_hash(plan, ["redis_password"]),
+        "credentialsHash": credentials_hash(plan, _redis_passwords(plan)),
     }
+
+
+def _redis_passwords(plan: Plan) -> list[str]:
+    return ["redis_password", *(["redis_monitor_password"] if plan["monitoring"] else [])]
 
 
 def _storage(plan: Plan, chosen: Mapping[str, Any]) -> Values:

@@ -1,6 +1,7 @@
 """WAL archiving, backups and restore drills, as far as the plan's engine has them: the dump alone has only its runs.
 
-`module_utils/backup/metrics.py` names what the data host exports of them.
+`module_utils/backup/metrics.py` names what is exported of them, by the node exporter of the data host or, in a cluster,
+by the pod that makes them.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ HOUR, DAY = 3600, 86400
 def group(context: Context) -> Group:
     if not context.has_backups():
         return Group("backups", [])
-    if not context.archives_wal():
+    archiving = [_archiving_fails(context), _archiving_late(context)] if context.archives_wal() else []
+    if not archiving:
         return Group("backups", [_backup_failed()])
     return Group(
         "backups",
         [
-            _archiving_fails(context),
-            _archiving_late(context),
+            *archiving,
             _archive_gap(),
             _backup_failed(),
             _backup_too_old(context),

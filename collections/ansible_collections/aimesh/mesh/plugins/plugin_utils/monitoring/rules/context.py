@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.layout import archives
-from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import JOBS, PREFIX, PROBE, jobs
+from ansible_collections.aimesh.mesh.plugins.plugin_utils.monitoring.targets import BACKUPS, JOBS, PREFIX, PROBE, jobs
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.monitoring import DEFAULT_TEAM
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.query import Plan
 
@@ -60,6 +60,10 @@ class Context:
         """(job, host, service) of each target of these parts of monitoring."""
         return self._targets({f"{PREFIX}{JOBS[name][0]}" for name in names})
 
+    def backups(self) -> list[tuple[str, str, str]]:
+        """(job, host, service) of what tells of backups in a cluster; on a host the node exporter does."""
+        return self._targets({BACKUPS})
+
     def probes(self) -> list[tuple[str, str, str]]:
         """(job, host, service) of each public endpoint that is probed."""
         return self._targets({PROBE})
@@ -71,6 +75,14 @@ class Context:
             if job.name in names
             for target in job.targets
         ]
+
+    def discovered_replicas(self) -> dict[str, int]:
+        """Job → how many targets it has at least, for the jobs whose targets Prometheus finds itself."""
+        return {job.name: job.discovery.least for job in jobs(self.plan) if job.discovery is not None}
+
+    def has(self, part: str) -> bool:
+        """Whether the mesh has a part of monitoring."""
+        return any(each["part"] == part for each in self.plan["monitoring"]["parts"])
 
     @property
     def probed_urls(self) -> list[str]:

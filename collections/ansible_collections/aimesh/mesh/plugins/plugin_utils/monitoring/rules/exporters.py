@@ -23,7 +23,7 @@ def group(context: Context) -> Group:
         [
             Alert(
                 "ExporterDown",
-                _down(context.parts(*WATCHING), context.probes()),
+                _down([*context.parts(*WATCHING), *context.backups()], context.probes()),
                 "2m",
                 WARNING,
                 OF_SERIES,

@@ -27,6 +27,9 @@ DIFFERS_S = 1
 
 
 def group(context: Context) -> Group:
+    """None where nothing of the mesh watches hosts."""
+    if not context.has("node-exporter"):
+        return Group("hosts", [])
     return Group(
         "hosts",
         [

@@ -59,13 +59,17 @@ def _service_down(context: Context) -> Alert:
 
 
 def _replica_missing(context: Context) -> Alert:
-    """A slot that replaces another one during an update counts; how many are planned, only the targets say."""
+    """A slot that replaces another one during an update counts; how many are planned, only the targets say.
+
+    Where Prometheus finds its targets itself, one that is gone is no target any more: then the plan's number counts.
+    """
     jobs = context.service_jobs
+    listed = f'(sum by (job) (up{{{jobs}}}) > 0)\n< on (job) count by (job) (up{{{jobs}, planned="yes"}})'
+    numbers = context.discovered_replicas()
+    found = "\nor ".join(f'((sum by (job) (up{{job="{job}"}}) > 0) < {number(n)})' for job, n in numbers.items())
     return Alert(
         "ReplicaMissing",
-        service_of_job(
-            f'(sum by (job) (up{{{jobs}}}) > 0)\n< on (job) count by (job) (up{{{jobs}, planned="yes"}})',
-        ),
+        service_of_job(found or listed),
         "5m",
         WARNING,
         OF_SERIES,
