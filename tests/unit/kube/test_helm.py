@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release impo
     difference,
     forget_pending,
     last_good,
+    note_of,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience, Watched
 from fake_cluster import FakeCluster
@@ -173,6 +175,7 @@ def put_all(cluster: FakeCluster, manifest: str) -> None:
 
 
 WANTED = Wanted("/charts/mesh", {}, "1.0.0")
+PLAN = {"release": {"id": "1.0.0+abc"}, "digest": "sha256:0123456789abcdef"}
 
 
 def test_nothing_differs_when_record_and_cluster_are_as_rendered() -> None:
@@ -228,7 +231,9 @@ def test_a_store_whose_pods_would_be_made_anew_is_named(after: tuple[str, str], 
     assert found.restarts == restarts
 
 
-def brought(helm: FakeHelm, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, *ends: bool) -> helm_release.Ended:
+def brought(
+    helm: FakeHelm, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, *ends: bool, seen: str = ""
+) -> helm_release.Ended:
     """How bringing the release there ended, when the watches end as given."""
     left = list(ends)
 
@@ -237,7 +242,7 @@ def brought(helm: FakeHelm, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(helm_release, "watch", watched)
     objects = helm_release.objects_of(helm.rendered("", {}))
-    return bring(cluster, helm, WANTED, objects, Patience(), lambda: None)
+    return bring(cluster, helm, replace(WANTED, seen=seen), objects, Patience(), lambda: None)
 
 
 def test_a_release_that_comes_up_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +257,17 @@ def test_a_release_that_does_not_come_up_goes_back(monkeypatch: pytest.MonkeyPat
     assert not ended.watched.ready
     assert (ended.went_back, ended.why) == (1, ("Revision 1 is back, and runs.",))
     assert helm.calls == ["upgrade", "rollback 1"]
+
+
+def test_a_run_that_died_before_is_no_place_to_go_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Helm calls revision 2 deployed, and no run has seen it running."""
+    rows = [
+        row(1, DEPLOYMENT % 1, "superseded") | {"description": note_of(PLAN)},
+        row(2, DEPLOYMENT % 2) | {"description": "1.1.0, plan sha256:other"},
+    ]
+    helm = FakeHelm(DEPLOYMENT % 3, rows)
+    ended = brought(helm, FakeCluster(), monkeypatch, False, True, seen=note_of(PLAN))
+    assert (ended.went_back, helm.calls) == (1, ["upgrade", "rollback 1"])
 
 
 def test_going_back_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,6 +330,24 @@ def test_what_differs_is_known_beside_a_dead_operation_although_helm_renders_not
     helm = Busy("", [row(1, DEPLOYMENT % 1), row(2, DEPLOYMENT % 1, "pending-upgrade")])
     found, _ = difference(cluster, helm, helm.record(), WANTED)
     assert found.rows == ("~ Deployment registry", "~ release acme (Helm calls it pending-upgrade)")
+
+
+@pytest.mark.parametrize(
+    ("seen", "good"),
+    [
+        ("1.0.0, plan a", 3),  # applied; 4 and 5 are of a run that nobody saw the end of
+        ("1.2.0, plan c", 5),  # one whose history is not kept any more
+        ("", 5),
+    ],
+)
+def test_going_back_is_to_what_a_run_saw_running(seen: str, good: int) -> None:
+    rows = [
+        row(2, "", "superseded") | {"description": "1.0.0, plan a"},
+        row(3, "", "superseded") | {"description": "1.0.0, plan a"},
+        row(4, "", "failed") | {"description": "1.0.0, plan a"},
+        row(5, "", "deployed") | {"description": "1.1.0, plan b"},
+    ]
+    assert last_good(rows, seen) == good
 
 
 def test_the_last_good_revision_is_the_newest_deployed_one() -> None:

@@ -8,7 +8,8 @@ short_description: Bring the Helm release of a mesh to what the plan says, and b
 description:
   - C(present) compares what the chart gives with the plan's values to Helm's record of the release and to the objects
     in the cluster. Where something differs it upgrades the release, watches until everything is available, and goes
-    back to the last good revision when that will not come. The error names the reason, with the last lines of the log.
+    back to the last good revision when that will not come, that of the applied plan where Helm still has it. The error
+    names the reason, with the last lines of the log.
   - What the mesh has by plain manifests becomes Helm's.
   - C(compare) only says what differs.
   - C(absent) uninstalls the release.
@@ -97,6 +98,7 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release impo
     bring,
     difference,
     forget_pending,
+    note_of,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.leftovers import leftovers, mend
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.release_module import (
@@ -108,7 +110,9 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.kube.release_module im
     unavailable,
 )
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import Patience
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import state_map_name, with_state
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.status import release_lines
+from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import read_applied
 
 
 def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, Any]:
@@ -144,6 +148,8 @@ def present(module: AnsibleModule, cluster: Cluster, helm: Helm) -> dict[str, An
         return result
     if not rows:
         return result | still_available(module, cluster, objects)
+    applied = with_state(cluster, state_map_name(params["mesh"]), read_applied, writes=False)
+    wanted = replace(wanted, seen=note_of(applied) if applied else "")
     mend(cluster, left, lease)
     patience = Patience(params["timeout_s"], params["grace_s"])
     ended = bring(cluster, helm, wanted, objects, patience, lease)

@@ -23,7 +23,7 @@ TAKEN = {3: (3, 18), 4: (4, 1)}
 NEEDED = "3.18 or later of Helm 3, or 4.1 or later of Helm 4"
 HISTORY_MAX = 10
 CALL_S = 180
-DEPLOYED, PENDING = "deployed", "pending-"
+DEPLOYED, SUPERSEDED, PENDING = "deployed", "superseded", "pending-"
 INSTALL = "install one (https://helm.sh/docs/intro/install/)"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\b")
 _CREDENTIAL = re.compile(r"(?i)(bearer |password[=:] ?|token[=:] ?)\S+")

@@ -9,7 +9,14 @@ from typing import Any
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.drift import drifted
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import DEPLOYED, PENDING, Helm, HelmError, Record
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm import (
+    DEPLOYED,
+    PENDING,
+    SUPERSEDED,
+    Helm,
+    HelmError,
+    Record,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.manifest import (
     Key,
     Object,
@@ -43,11 +50,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The chart (folder or archive), its values, and what Helm's history says of the revision."""
+    """The chart (folder or archive), its values, and what Helm's history says of the revision.
+
+    `seen` is what it says of the revision of the applied plan, the last one that a run saw running.
+    """
 
     chart: str
     values: Mapping[str, Any]
     description: str = ""
+    seen: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,11 @@ class Ended:
     revision: int = 0
     went_back: int = 0
     why: tuple[str, ...] = field(default=())
+
+
+def note_of(plan: Mapping[str, Any]) -> str:
+    """What Helm's history says of the revision that a plan made."""
+    return f"{plan['release']['id']}, plan {plan['digest'][:19]}"
 
 
 def difference(cluster: Cluster, helm: Helm, record: Record | None, wanted: Wanted) -> tuple[Difference, list[Object]]:
@@ -96,13 +112,13 @@ def bring(
     patience: Patience,
     before_change: Callable[[], None],
 ) -> Ended:
-    """Upgrade, watch, and go back to the last revision that was deployed when it fails. Raises ClusterError.
+    """Upgrade, watch, and go back to the last revision that ran when it fails. Raises ClusterError.
 
     `before_change` is called before each change, and stops it by raising. A first install that fails stays as it is,
     to be looked at; the next deploy goes on from there.
     """
     before_change()
-    good = last_good(helm.history())
+    good = last_good(helm.history(), wanted.seen)
     try:
         helm.upgrade(wanted.chart, wanted.values, wanted.description)
     except HelmError as error:
@@ -114,9 +130,14 @@ def bring(
     return _back(cluster, helm, good, watched, patience, before_change)
 
 
-def last_good(rows: list[dict[str, Any]]) -> int:
-    """The revision to go back to: the newest that Helm calls deployed, 0 when there is none."""
-    return max((int(row["revision"]) for row in rows if row["status"] == DEPLOYED), default=0)
+def last_good(rows: list[dict[str, Any]], seen: str = "") -> int:
+    """The revision to go back to: the newest that is described as `seen`, else the newest that Helm calls deployed.
+
+    0 when there is neither. Helm calls a revision deployed as well whose run died before anybody saw it running.
+    """
+    whole = [row for row in rows if row["status"] in (DEPLOYED, SUPERSEDED)]
+    ran = [row for row in whole if seen and row.get("description") == seen]
+    return max((int(row["revision"]) for row in ran or whole if ran or row["status"] == DEPLOYED), default=0)
 
 
 def forget_pending(cluster: Cluster, helm: Helm, record: Record | None, before_change: Callable[[], None]) -> bool:

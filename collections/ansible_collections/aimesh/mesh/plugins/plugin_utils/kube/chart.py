@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release import note_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.drivers.kubernetes.values import chart_values
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.kube.mesh_cluster import uses_helm
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.release_source import release_folder
@@ -18,7 +19,7 @@ def release_arguments(part: Slice) -> dict[str, Any]:
     return {
         "chart": str(chart_of(part)),
         "values": chart_values(part.plan),
-        "note": f"{part.plan['release']['id']}, plan {part.plan['digest'][:19]}",
+        "note": note_of(part.plan),
         "timeout_s": float(part.plan["kubernetes"]["timeout_s"]),
     }
 
