@@ -128,7 +128,11 @@ KUBERNETES = tuple(
         ("backup", "backups, restores and restore drills, and what turns each of them red", _stories("backups")),
         ("alerts", "alerts that arrive, the alert drill, and each broken hop", _stories("alerts")),
         ("job", "a verification by a Job in the cluster", _stories("verification_job")),
-        ("quickstart", "the commands of docs/kubernetes-quickstart.md", _stories("quickstart")),
+        (
+            "quickstart",
+            "the commands of docs/kubernetes-quickstart.md, and those of the chart's own page",
+            _stories("quickstart", "chart_page"),
+        ),
     )
 )
 """Too heavy for the merge gate, whose suites need the processors: `make acceptance` and `make test-k8s` run them."""

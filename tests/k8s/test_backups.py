@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from k8s_load import eventually
+from k8s_prometheus import series
 from k8s_site import KubeSite
 from k8s_stories import failed, results, succeeded
 
@@ -58,8 +59,7 @@ def test_a_deploy_switches_backups_on_and_makes_the_first(site: KubeSite) -> Non
 
 def told(site: KubeSite, query: str) -> list[str]:
     """What Prometheus answers, a line for each series."""
-    words = ("promtool", "query", "instant", "http://127.0.0.1:9090", query)
-    return [line for line in site.kubectl("exec", "prometheus-0", "--", *words).splitlines() if line.strip()]
+    return series(site.kubectl, query)
 
 
 def test_prometheus_knows_how_old_the_newest_backup_is(site: KubeSite) -> None:
