@@ -5,8 +5,10 @@ In order: each story leaves the mesh whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -135,16 +137,43 @@ def test_a_moment_that_no_backup_reaches_changes_nothing(site: KubeSite) -> None
     assert site.get("pod", "postgresql-0")["metadata"]["uid"] == uid
 
 
-def test_an_archive_that_cannot_be_written_to_is_red(site: KubeSite) -> None:
+@contextlib.contextmanager
+def refusing_archive(site: KubeSite) -> Iterator[None]:
+    """The repository cannot be written to; afterwards it can, and PostgreSQL has noticed."""
     inside(site, "sh", "-c", f"chmod 0500 {REPOSITORY}/archive/aimesh/*/*")
     try:
-        site.run("playbooks/verify.yml")
-        assert results(site)["backup.archive.works"] == {"fail"}
+        yield
     finally:
         inside(site, "sh", "-c", f"chmod 0750 {REPOSITORY}/archive/aimesh/*/*")
-    # After three failures PostgreSQL waits for a minute before it tries again.
-    well = "SELECT last_failed_time IS NULL OR last_archived_time > last_failed_time FROM pg_stat_archiver"
-    eventually(lambda: ask(site, well) == "t", 150, "the archive is written to again")
+        # After three failures PostgreSQL waits for a minute before it tries again.
+        well = "SELECT last_failed_time IS NULL OR last_archived_time > last_failed_time FROM pg_stat_archiver"
+        eventually(lambda: ask(site, well) == "t", 150, "the archive is written to again")
+
+
+def test_an_archive_that_cannot_be_written_to_is_red(site: KubeSite) -> None:
+    with refusing_archive(site):
+        site.run("playbooks/verify.yml")
+        assert results(site)["backup.archive.works"] == {"fail"}
+
+
+def test_it_is_red_beside_the_scheduled_check_too(site: KubeSite) -> None:
+    """That one waits a minute for the segment that does not arrive, and has the turn meanwhile."""
+    holder = ("cat", f"{ROOT}/state/backups/run.lock")
+    before = inside(site, *holder)
+    words = ("kubectl", "--namespace", site.name, "exec", "postgresql-0", "--container", "backup", "--")
+    with refusing_archive(site):
+        scheduled = subprocess.Popen(
+            [*words, "aimesh-backup", "check"], env=os.environ | site.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            eventually(lambda: inside(site, *holder) != before, 20, "the check has its turn")
+            site.run("playbooks/verify.yml")
+            assert results(site)["backup.archive.works"] == {"fail"}
+            assert scheduled.wait(timeout=10) != 0
+        finally:
+            scheduled.kill()
+            scheduled.wait()
 
 
 def test_a_flipped_byte_in_the_repository_makes_the_drill_red(site: KubeSite) -> None:

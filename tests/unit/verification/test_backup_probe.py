@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aimesh.mesh.plugins.module_utils.observations.backup_probe import ESCROW_DIGEST
+from ansible_collections.aimesh.mesh.plugins.module_utils.observations.backup_probe import ESCROW_DIGEST, words_of
+from ansible_collections.aimesh.mesh.plugins.module_utils.observations.base import Environment
 from ansible_collections.aimesh.mesh.plugins.module_utils.observations.engine import answer_all
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.backup.escrow import escrow_digest, escrow_of
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.plan.backup import IDENTITY
@@ -15,6 +16,9 @@ from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store import FI
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.age import new_identity
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.secret_store.file_store import FileStore
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.verification.needs import secrets_needed
+from vocabulary.backups import CHECK_TIMES
+
+from tests.testbed.paths import REPOSITORY
 
 DOCUMENT = {"problems": [], "backups": []}
 
@@ -36,9 +40,18 @@ def test_the_last_line_is_the_document(tmp_path: Path) -> None:
     assert answer["value"] == {"ok": True, "message": "No problem.", "status": DOCUMENT}
 
 
-def test_the_program_is_asked_for_json_and_does_not_wait_long_for_its_turn(tmp_path: Path) -> None:
+def test_the_program_is_asked_for_json_and_half_of_the_time_is_for_its_turn(tmp_path: Path) -> None:
     asked(tmp_path, f'echo "$@" > {tmp_path}/argv', "check")
-    assert (tmp_path / "argv").read_text(encoding="utf-8") == "check --json --wait=2.5\n"
+    assert (tmp_path / "argv").read_text(encoding="utf-8") == "check --json --wait=5\n"
+
+
+def test_a_check_of_somebody_else_that_fails_may_end_first() -> None:
+    """pgBackRest gives up on a segment after a minute (its archive-timeout); ours takes as long again."""
+    plan = json.loads((REPOSITORY / "tests" / "fixtures" / "plan_small.json").read_text(encoding="utf-8"))
+    limit_s = CHECK_TIMES * float(plan["verify"]["probe_timeout_s"])
+    _, _, wait = words_of("check", Environment({}, limit_s))
+    wait_s = float(wait.removeprefix("--wait="))
+    assert min(wait_s, limit_s - wait_s) > 60 + 10
 
 
 def test_a_check_that_fails_is_an_answer(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from .command import start
 
 VERBS = ("status", "check")
 BUSY = "Another run holds"
+TURNS = 2
+"""The scheduled check waits a minute for a segment that does not arrive: one of those, and then our own, must end."""
 ESCROW_DIGEST = "escrow_digest"
 """What the controller computes of its store; it goes the way of a secret."""
 ARCHIVE, DIGEST = "secrets.age", "secrets.json"
@@ -36,7 +38,7 @@ def words_of(verb: str, environment: Environment) -> list[str]:
     """
     if verb not in VERBS:
         raise ProbeError(f"this release asks the backup program for {' or '.join(VERBS)}, not for {verb}")
-    return [verb, "--json", f"--wait={environment.timeout / 4:g}"]
+    return [verb, "--json", f"--wait={environment.timeout / TURNS:g}"]
 
 
 def told(command: str, verb: str, code: int, stdout: str, stderr: str) -> dict[str, Any]:
