@@ -7,8 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.helm_release import Ended, Wanted, note_of
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.release_module import still_available, unavailable
-from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import KINDS
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.rollout_watch import KINDS, Watched
+from ansible_collections.aimesh.mesh.plugins.module_utils.kube.state_map import pack, state_map_name
+from ansible_collections.aimesh.mesh.plugins.module_utils.state_home import PLAN_NAME
 from ansible_collections.aimesh.mesh.plugins.modules import k8s_helm, k8s_manifests
 from fake_cluster import FakeCluster
 from kube_objects import deployment, pod, replica_set, waits
@@ -92,3 +95,28 @@ def test_an_update_asks_whether_everything_is_available_before_it_says_that_noth
     owner = deployment(availableReplicas=available)
     told = compared(by, cluster(Deployment=owner, ReplicaSet=replica_set(owner)))
     assert (told["changed"], len(told["differences"])) == (False, rows)
+
+
+@pytest.mark.parametrize(
+    "applied", [{"schema": 1, "release": {"id": "1.0.0+abc"}, "digest": "sha256:0123"}, None], ids=["applied", "none"]
+)
+def test_an_upgrade_that_fails_is_to_go_back_to_the_applied_plan(
+    applied: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = cluster(Deployment=deployment())
+    if applied is not None:
+        files = pack({PLAN_NAME: json.dumps(applied).encode()})
+        api.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": state_map_name("acme")}, **files})
+    given: list[Wanted] = []
+
+    def bring(_cluster: Any, _helm: Any, wanted: Wanted, *_: Any) -> Ended:
+        given.append(wanted)
+        return Ended(Watched(True, "", (), 1.0), 2)
+
+    monkeypatch.setattr(k8s_helm, "bring", bring)
+    other = json.dumps(wanted_of(api)).replace("registry", "policy")
+    record = SimpleNamespace(manifest="", is_pending=False, status="deployed", revision=1)
+    helm: Any = SimpleNamespace(release="acme", record=lambda: record, rendered=lambda *_: other)
+    params = {"release": "acme", "mesh": "acme", "verb": "present", "chart": "", "values": {}, "note": "2.0.0"}
+    k8s_helm.present(Module(params=params | {"timeout_s": 5.0, "grace_s": 1.0}, check_mode=False), api, helm)
+    assert given[0].seen == (note_of(applied) if applied else "")

@@ -56,10 +56,8 @@ def test_the_users_of_redis_have_the_rights_that_a_deploy_gives_them() -> None:
 def test_addresses_paths_and_roles_are_those_of_the_example() -> None:
     text = entry("mesh-monitoring", "redis-passwords.json").inline
     assert [address for address in re.findall(r"redis://[^\"]+", text) if f'"{address}": ' not in PAGE] == []
-    assert (
-        re.search(r"http://alert-receiver:\d+/webhook", entry("mesh-monitoring", "alertmanager.yml").inline).group()
-        in PAGE
-    )  # type: ignore[union-attr]
+    (webhook,) = re.findall(r"http://alert-receiver:\d+/webhook", entry("mesh-monitoring", "alertmanager.yml").inline)
+    assert webhook in PAGE
     lines = entry("backup", "pgbackrest.conf").inline.splitlines()
     for setting in ("repo1-path=", "repo1-cipher-type=", "pg1-path="):
         assert next(line for line in lines if line.startswith(setting)) in PAGE

@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,16 @@ PORTS = range(20000, 30000)
 """Below those that the kernel gives to clients."""
 END_S = 30.0
 POLL_S = 0.1
+
+
+def await_ready(name: str, api: Api, wait: Wait, last_words: Callable[[str], str], log: str = "") -> None:
+    """Wait for one program of the pair. Raises DrillStoppedError with the last words of one that does not come up."""
+    wait.until(
+        lambda: api.ready() or None,
+        SECOND_PAIR,
+        lambda: f"{name} is not ready within {wait.limit_s:g} s{last_words(name)}",
+        log,
+    )
 
 
 @dataclass(frozen=True)
@@ -80,12 +90,7 @@ class Pair:
         write_json(str(self.addresses), addresses)
         apis = self.apis()
         for name, api in apis.items():
-            wait.until(
-                lambda api=api: api.ready() or None,  # type: ignore[misc]
-                SECOND_PAIR,
-                lambda name=name: f"{name} is not ready within {wait.limit_s:g} s{self._last_words(name)}",  # type: ignore[misc]
-                str(self.log(name)),
-            )
+            await_ready(name, api, wait, self._last_words, str(self.log(name)))
         return apis
 
     def apis(self) -> dict[str, Api]:

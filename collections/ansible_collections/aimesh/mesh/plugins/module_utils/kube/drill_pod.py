@@ -16,7 +16,12 @@ from ansible_collections.aimesh.mesh.plugins.module_utils.alert_drill.hops impor
     DrillStoppedError,
     Wait,
 )
-from ansible_collections.aimesh.mesh.plugins.module_utils.alert_drill.pair import PLACES, PROGRAMS, filled
+from ansible_collections.aimesh.mesh.plugins.module_utils.alert_drill.pair import (
+    PLACES,
+    PROGRAMS,
+    await_ready,
+    filled,
+)
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.api import Cluster, Object
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.confined import CONTAINER, confined_spec
 from ansible_collections.aimesh.mesh.plugins.module_utils.kube.errors import ClusterError
@@ -68,11 +73,7 @@ class DrillPod:
             self._placed(wait)
             apis = self.apis()
             for name, api in apis.items():
-                wait.until(
-                    lambda api=api: api.ready() or None,  # type: ignore[misc]
-                    SECOND_PAIR,
-                    lambda name=name: f"{name} is not ready within {wait.limit_s:g} s{self._last_words(name)}",  # type: ignore[misc]
-                )
+                await_ready(name, api, wait, self._last_words)
         except ClusterError as error:
             raise DrillStoppedError(SECOND_PAIR, str(error).rstrip(".")) from None
         return apis

@@ -135,9 +135,9 @@ def last_good(rows: list[dict[str, Any]], seen: str = "") -> int:
 
     0 when there is neither. Helm calls a revision deployed as well whose run died before anybody saw it running.
     """
-    whole = [row for row in rows if row["status"] in (DEPLOYED, SUPERSEDED)]
-    ran = [row for row in whole if seen and row.get("description") == seen]
-    return max((int(row["revision"]) for row in ran or whole if ran or row["status"] == DEPLOYED), default=0)
+    ran = [row for row in rows if row["status"] in (DEPLOYED, SUPERSEDED) and seen and row.get("description") == seen]
+    good = ran or [row for row in rows if row["status"] == DEPLOYED]
+    return max((int(row["revision"]) for row in good), default=0)
 
 
 def forget_pending(cluster: Cluster, helm: Helm, record: Record | None, before_change: Callable[[], None]) -> bool:
