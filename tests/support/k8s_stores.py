@@ -52,7 +52,9 @@ class Stores:
 
     site: KubeSite
     name: str
-    passwords: dict[str, str] = field(default_factory=lambda: {name: secrets.token_urlsafe(24) for name in NAMES})
+    passwords: dict[str, str] = field(
+        default_factory=lambda: {name: secrets.token_urlsafe(24) for name in NAMES}, repr=False
+    )
 
     @property
     def settings(self) -> dict[str, Any]:

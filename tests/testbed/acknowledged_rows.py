@@ -28,7 +28,7 @@ class Ledger:
 
     url: str
     """Address and port of the gateway, `172.18.0.2:3000`."""
-    token: str
+    token: str = field(repr=False)
     rows: list[tuple[str, float]] = field(default_factory=list)
     refused: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)

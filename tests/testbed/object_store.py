@@ -10,7 +10,7 @@ import datetime
 import ipaddress
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import gateway_program
 from .bed import LABEL, Testbed
@@ -38,7 +38,7 @@ class ObjectStore:
     endpoint: str
     ca: str
     key: str
-    secret: str
+    secret: str = field(repr=False)
     port: int = PORT
     region: str = REGION
     bucket: str = BUCKET

@@ -6,7 +6,7 @@ import base64
 import datetime
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
 from cryptography import x509
@@ -23,7 +23,7 @@ class Pair:
     """PEM texts of a certificate and its key."""
 
     certificate: str
-    key: str
+    key: str = field(repr=False)
 
 
 class Authority:
