@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+from machine_watch import MachineWatch
 from suites import ROOT, SUITES, Outcome, run_suite
 
 sys.path.insert(0, str(ROOT))
@@ -48,10 +49,11 @@ def main() -> None:
     except TestbedError as error:
         sys.exit(f"make test: {error}")
     try:
-        run_lanes(outcomes)
+        with MachineWatch(FOLDER) as machine:
+            run_lanes(outcomes)
     finally:
         daemon.release(owner)
-    report(outcomes, started)
+    report(outcomes, started, machine)
 
 
 def run_lanes(outcomes: dict[str, Outcome]) -> None:
@@ -62,7 +64,7 @@ def run_lanes(outcomes: dict[str, Outcome]) -> None:
         thread.join()
 
 
-def report(outcomes: dict[str, Outcome], started: float) -> None:
+def report(outcomes: dict[str, Outcome], started: float, machine: MachineWatch) -> None:
     """Print what the gate found, and end the process with its exit code."""
     ordered = [outcomes[name] for lane in LANES for name in lane if name in outcomes]
     bad = [outcome for outcome in ordered if outcome.verdict != "ok"]
@@ -72,7 +74,8 @@ def report(outcomes: dict[str, Outcome], started: float) -> None:
     for outcome in ordered:
         counts = f"{outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>8}"
         print(f"{outcome.suite.name:<8} {counts} {outcome.seconds:>8.0f}  {outcome.verdict}")
-    print(f"whole gate: {time.monotonic() - started:.0f} s\n")
+    print(f"whole gate: {time.monotonic() - started:.0f} s")
+    print(f"{machine}\n")
     passed, failed, skipped = (sum(getattr(o, key) for o in ordered) for key in ("passed", "failed", "skipped"))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     missing = len(SUITES) - len(ordered)

@@ -97,6 +97,13 @@ def _used(faults: Faults, name: str) -> int:
     return min(1, left)
 
 
+UNWELL = {
+    "status": "unavailable",
+    "checks": {"postgresql": {"ok": False, "error": "It did not answer."}, "redis": {"ok": True, "error": None}},
+}
+"""What a service says at /health that cannot reach its database."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     mesh: FakeMesh
@@ -131,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             unanswered = faults.unanswered.get(what, 0)
             faults.unanswered[what] = unanswered - 1
         if refused > 0:
-            self._json(503, {"detail": "This slot is going."})
+            self._json(503, UNWELL if parts.path == "/health" else {"detail": "This slot is going."})
             return
         if parts.path in ("/api/v1/events", "/api/v1/agents/export"):
             self._stream(parts.path, query)

@@ -48,6 +48,7 @@ class FaultStories:
         refused(bench.update(bench.build(doctored.INCOMPATIBLE)), "slots could not serve", before)
         assert settle(bench) == before
 
+    @pytest.mark.measured
     def test_an_expanding_migration_goes_up_and_back_under_load(self, bench: Bench) -> None:
         before = settle(bench)
         target = bench.build(doctored.EXPANDING_MIGRATION)
@@ -57,6 +58,7 @@ class FaultStories:
         proven(bench.proof(done(bench, "rollback", target, before)["id"]))
         assert bench.sql("SELECT to_regclass('doctored') IS NOT NULL") == "t"
 
+    @pytest.mark.measured
     def test_a_build_that_starts_slowly_is_waited_for(self, bench: Bench) -> None:
         before = settle(bench)
         target = bench.build(doctored.SLOW_START)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from previous_release import add_previous, level_of
 from story_bench import Bench
 from story_claims import done, proven, succeeded
@@ -25,6 +26,7 @@ CANARY_ROWS = {
 class PreviousReleaseStories:
     """From the release before this one, with its database, and back again."""
 
+    @pytest.mark.measured
     def test_canary_rows_survive_the_update_from_the_previous_release_and_the_rollback(self, bench: Bench) -> None:
         bench.raze()
         previous = add_previous(bench.shelf)

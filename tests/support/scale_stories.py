@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from story_bench import Bench
 from story_claims import done, proven, refused, settle, succeeded, unchanged
 
 
 class ScaleStories:
+    @pytest.mark.measured
     def test_scaling_out_and_in_under_load_drops_nothing(self, bench: Bench) -> None:
         release = settle(bench)
         planned = replicas(bench)
@@ -35,6 +37,7 @@ class ScaleStories:
         unchanged(bench, *pinned, "-e", json.dumps({"mesh_services": {"registry": {"replicas": 2}}}))
         succeeded(bench.scale({"registry": 1}))
 
+    @pytest.mark.measured
     def test_a_new_memory_limit_rolls_the_service_and_nothing_else(self, bench: Bench) -> None:
         release = settle(bench)
         before = bench.starts()

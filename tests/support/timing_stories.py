@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import doctored_release as doctored
+import pytest
 from ansible_collections.aimesh.mesh.plugins.plugin_utils.rollout.timings import timing_table
 from story_bench import Bench
 from story_claims import done, proven, settle, succeeded
@@ -13,6 +14,7 @@ from story_claims import done, proven, settle, succeeded
 class TimingStories:
     """Printed, so that the result of `make acceptance` shows it; numbers of one run on one machine, no promise."""
 
+    @pytest.mark.measured
     def test_the_time_of_an_update_of_six_services_with_two_slots_each_is_known(self, bench: Bench) -> None:
         before = settle(bench)
         slots = dict.fromkeys(bench.applied_plan()["services"], 2)

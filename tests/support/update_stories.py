@@ -6,6 +6,7 @@ A suite subclasses these and gives a fixture `bench` (see story_bench.py).
 from __future__ import annotations
 
 import doctored_release as doctored
+import pytest
 from story_bench import Bench
 from story_claims import done, proven, refused, seen, settle, succeeded, unchanged
 
@@ -13,6 +14,7 @@ from story_claims import done, proven, refused, seen, settle, succeeded, unchang
 class UpdateStories:
     """The part of the merge gate. In order: each leaves the mesh whole, on the release that it names."""
 
+    @pytest.mark.measured
     def test_an_update_under_load_drops_nothing(self, bench: Bench) -> None:
         before = settle(bench)
         target = bench.build(doctored.NEXT)
@@ -40,6 +42,7 @@ class UpdateStories:
         refused(bench.deploy(*bench.redeploy_of(bench.shelf.base)), "mesh_version", "mesh_accept_inventory")
         assert settle(bench) == running
 
+    @pytest.mark.measured
     def test_a_rollback_under_load_drops_nothing_and_needs_no_release_folder(self, bench: Bench) -> None:
         updated = settle(bench)
         succeeded(bench.rollback())
@@ -68,6 +71,7 @@ class UpdateStories:
     def test_site_yml_refuses_while_that_update_is_unfinished(self, bench: Bench) -> None:
         refused(bench.deploy(), "update.yml", "rollback.yml")
 
+    @pytest.mark.measured
     def test_a_fixed_build_goes_through_then(self, bench: Bench) -> None:
         before = bench.applied()
         fixed = bench.build(doctored.NEXT)

@@ -73,7 +73,9 @@ class Testbed:
 
     def lose(self, name: str) -> None:
         """A VM is gone with everything on it."""
-        docker("rm", "--force", "--volumes", self._container(name))
+        container = docker("inspect", "--format", "{{.Id}}", self._container(name)).strip()
+        docker("rm", "--force", "--volumes", container)
+        cgroups.remove(cgroups.of_container(container))
         del self.vms[name]
 
     def existing(self, name: str) -> vm.Vm:

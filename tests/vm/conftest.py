@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from story_bench import Bench, vm_bench
+from machine_turns import (  # noqa: F401 - hooks of this folder
+    pytest_collection_modifyitems,
+    pytest_runtest_call,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+)
+from story_bench import HOST, KEPT, Bench, vm_bench
 
 from tests.testbed import Testbed
 from tests.testbed.site import Site
@@ -35,6 +41,18 @@ def small(bed: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Site:
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """`inventories/small` on a VM of its own, for tests that take it from release to release."""
     return vm_bench(lambda: request.getfixturevalue("bed"), tmp_path_factory.mktemp("rollouts"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bench_goes_with_its_last_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An idle mesh takes its part of the processors from every test that follows."""
+    users = [item for item in request.session.items if "bench" in getattr(item, "fixturenames", ())]
+    last = bool(users) and users[-1].path == request.path
+    if last:
+        request.getfixturevalue("bench")
+    yield
+    if last and not os.environ.get(KEPT):
+        request.getfixturevalue("bed").lose(HOST)
 
 
 @pytest.fixture

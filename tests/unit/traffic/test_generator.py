@@ -71,6 +71,12 @@ def test_a_service_that_refuses_is_a_failed_request(drive: Drive, mesh: FakeMesh
     assert "status 503: This slot is going." in proof["reasons"][0]
 
 
+def test_a_service_that_is_not_ready_says_in_the_proof_what_it_lacks(drive: Drive, mesh: FakeMesh) -> None:
+    proof = drive(lambda: (mesh.update(), mesh.faults.refused.update({"GET /health": 1})))
+    assert proof["failed"] == 1
+    assert "status 503: It did not answer." in proof["reasons"][0]
+
+
 def test_a_record_that_is_stored_twice_is_named(drive: Drive, mesh: FakeMesh) -> None:
     def rollout() -> None:
         mesh.update()

@@ -202,5 +202,13 @@ def wrong_export(body: bytes, expected: set[str]) -> str:
 def _unless(answer: Answer, *good: int) -> str:
     if answer.status in good:
         return ""
-    told = answer.json.get("detail") if isinstance(answer.json, dict) else None
-    return f"status {answer.status}" + (f": {str(told)[:160]}" if told else "")
+    told = _complaint(answer.json) if isinstance(answer.json, dict) else ""
+    return f"status {answer.status}" + (f": {told[:160]}" if told else "")
+
+
+def _complaint(document: dict[str, Any]) -> str:
+    """What an answer says is wrong: the detail of a problem, or the checks of a health document that failed."""
+    checks = document.get("checks")
+    each = checks.values() if isinstance(checks, dict) else []
+    failing = [str(check.get("error")) for check in each if isinstance(check, dict) and not check.get("ok")]
+    return str(document.get("detail") or "; ".join(failing))
