@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 from compose_host import Foreign
 from machine_turns import (  # noqa: F401 - hooks of this folder
-    pytest_collection_modifyitems,
     pytest_runtest_call,
     pytest_runtest_setup,
     pytest_runtest_teardown,

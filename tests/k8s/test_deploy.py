@@ -19,6 +19,7 @@ from k8s_stories import KEPT, SAME_EVERYWHERE, failed, results, succeeded
 
 from tests.testbed import playbook
 from tests.testbed.cluster import Cluster
+from tests.testbed.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,18 @@ def test_an_image_that_no_node_has_is_told_early_and_taken_back(site: KubeSite) 
     failed(site.update(site.build(doctored.NEXT, load=False)), "cannot be had", "is back, and runs")
     assert (site.applied()["release"]["id"], site.images()) == (before, images)
     assert site.state("rollout.json")["status"] == "failed"
+
+
+def test_a_revision_that_a_dead_run_left_is_not_what_a_failed_update_goes_back_to(site: KubeSite) -> None:
+    images, release = site.images(), site.applied()["release"]["id"]
+    history = json.loads(site.helm("history", site.name, "--output=json"))
+    seen = [row["revision"] for row in history if row["description"].startswith(release)][-1]
+    # What a run leaves that dies right behind Helm: Helm calls it deployed, and nobody has its image.
+    image = ("--set", "images.mesh.reference=aimesh/mesh-app:left-by-a-dead-run")
+    site.helm("upgrade", site.name, str(REPOSITORY / "charts/ai-agent-mesh"), "--reuse-values", *image)
+    broken = site.build(doctored.NEXT, load=False)
+    failed(site.update(broken), "cannot be had", f"Revision {seen} is back, and runs")
+    assert site.images() == images
 
 
 def test_a_build_that_crashes_is_told_with_its_last_words_and_taken_back(site: KubeSite) -> None:

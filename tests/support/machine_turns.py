@@ -1,8 +1,9 @@
 """Turns on the machine: a test marked `measured` has it alone among the suites that work on real hosts.
 
 The gate runs suites side by side. What one of them does to the processors and the disk must not show in what another
-one measures of a mesh under load. A `conftest.py` of such a suite imports the hooks. What the fixtures of a measured
-test build, they may build beside others.
+one measures of a mesh under load. A `conftest.py` of such a suite imports the hooks; that of the suite which the gate
+starts first imports the one that orders its tests, too. What the fixtures of a measured test build, they may build
+beside others.
 """
 
 from __future__ import annotations
