@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import pytest
 from compose_host import Foreign
 from machine_turns import (  # noqa: F401 - hooks of this folder
+    pytest_collection_modifyitems,
     pytest_runtest_call,
     pytest_runtest_setup,
     pytest_runtest_teardown,
 )
-from story_bench import Bench, compose_bench
+from story_bench import Bench, compose_bench, until_its_last_test
 
 from tests.testbed import BASES, Testbed
 from tests.testbed.paths import REPOSITORY
@@ -34,6 +35,11 @@ def bed() -> Iterator[Testbed]:
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """`inventories/compose` on a host of its own, for tests that take it from release to release."""
     return compose_bench(lambda: request.getfixturevalue("bed"), tmp_path_factory.mktemp("rollouts"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _bench_goes_with_its_last_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield from until_its_last_test(request)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
 """Turns on the machine: a test marked `measured` has it alone among the suites that work on real hosts.
 
 The gate runs suites side by side. What one of them does to the processors and the disk must not show in what another
-one measures of a mesh under load. A `conftest.py` of such a suite imports the hooks; that of the suite which the gate
-starts first imports the one that orders its tests, too. What the fixtures of a measured test build, they may build
-beside others.
+one measures of a mesh under load. A `conftest.py` of such a suite imports the hooks. What the fixtures of a measured
+test build, they may build beside others; a test marked `hostless` computes, as the suites without hosts do, and takes
+no turn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ import pytest
 from tests.testbed.paths import REPOSITORY
 
 FOLDER = REPOSITORY / "build"
-MARK = "measured"
+MEASURED, HOSTLESS = "measured", "hostless"
 
 
 class Turns:
@@ -50,28 +50,35 @@ class Turns:
             yield
 
 
+def turn_of(item: pytest.Item, mark: str = "") -> AbstractContextManager[None]:
+    """How an item has the machine, alone when it has `mark`."""
+    turns = Turns(FOLDER)
+    if item.get_closest_marker(HOSTLESS):
+        return nullcontext()
+    return turns.alone() if mark and item.get_closest_marker(mark) else turns.shared()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    with Turns(FOLDER).shared():
+    with turn_of(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    turns = Turns(FOLDER)
     asked = time.monotonic()
-    with turns.alone() if item.get_closest_marker(MARK) else turns.shared():
+    with turn_of(item, MEASURED):
         item.user_properties.append(("waited_s", round(time.monotonic() - asked, 1)))
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    with Turns(FOLDER).shared():
+    with turn_of(item):
         return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that measure come first: beside them the gate runs suites without hosts, and nobody has to wait."""
-    measuring = {item.path for item in items if item.get_closest_marker(MARK)}
+    measuring = {item.path for item in items if item.get_closest_marker(MEASURED)}
     items.sort(key=lambda item: item.path not in measuring)

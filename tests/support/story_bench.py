@@ -7,11 +7,12 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from doctored_release import Doctored, Shelf, next_version
 
 from tests.testbed import Testbed, playbook
@@ -235,6 +236,20 @@ def compose_bench(make_bed: Callable[[], Testbed], folder: Path) -> Bench:
     folder = kept_folder(folder)
     shelf = Shelf(folder / "releases", base_image=BASES["debian-13"].ensure())
     return _bench("compose", shelf, make_bed, folder, lambda bed: bed.start_compose_host(HOST))
+
+
+def until_its_last_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Body of a fixture of a module: the host of `bench` goes after the last file whose tests use it.
+
+    An idle mesh takes its part of the processors from every test that follows.
+    """
+    users = [item for item in request.session.items if "bench" in getattr(item, "fixturenames", ())]
+    last = bool(users) and users[-1].path == request.path
+    if last:
+        request.getfixturevalue("bench")
+    yield
+    if last and not os.environ.get(KEPT):
+        request.getfixturevalue("bed").lose(HOST)
 
 
 def _bench(

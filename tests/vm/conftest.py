@@ -13,7 +13,7 @@ from machine_turns import (  # noqa: F401 - hooks of this folder
     pytest_runtest_setup,
     pytest_runtest_teardown,
 )
-from story_bench import HOST, KEPT, Bench, vm_bench
+from story_bench import Bench, until_its_last_test, vm_bench
 
 from tests.testbed import Testbed
 from tests.testbed.site import Site
@@ -45,14 +45,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module", autouse=True)
 def _bench_goes_with_its_last_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    """An idle mesh takes its part of the processors from every test that follows."""
-    users = [item for item in request.session.items if "bench" in getattr(item, "fixturenames", ())]
-    last = bool(users) and users[-1].path == request.path
-    if last:
-        request.getfixturevalue("bench")
-    yield
-    if last and not os.environ.get(KEPT):
-        request.getfixturevalue("bed").lose(HOST)
+    yield from until_its_last_test(request)
 
 
 @pytest.fixture
