@@ -228,14 +228,19 @@ def kept_folder(folder: Path) -> Path:
 def vm_bench(make_bed: Callable[[], Testbed], folder: Path) -> Bench:
     """`inventories/small` on a VM of its own, deployed from a shelf of releases."""
     folder = kept_folder(folder)
-    return _bench("small", Shelf(folder / "releases"), make_bed, folder, lambda bed: bed.start(HOST))
+    return _bench("small", lambda: Shelf(folder / "releases"), make_bed, folder, lambda bed: bed.start(HOST))
 
 
 def compose_bench(make_bed: Callable[[], Testbed], folder: Path) -> Bench:
     """`inventories/compose` on a host with an engine of its own; every release of the shelf has images."""
     folder = kept_folder(folder)
-    shelf = Shelf(folder / "releases", base_image=BASES["debian-13"].ensure())
-    return _bench("compose", shelf, make_bed, folder, lambda bed: bed.start_compose_host(HOST))
+    return _bench(
+        "compose",
+        lambda: Shelf(folder / "releases", base_image=BASES["debian-13"].ensure()),
+        make_bed,
+        folder,
+        lambda bed: bed.start_compose_host(HOST),
+    )
 
 
 def until_its_last_test(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -253,13 +258,19 @@ def until_its_last_test(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _bench(
-    site: str, shelf: Shelf, make_bed: Callable[[], Testbed], folder: Path, start: Callable[[Testbed], Vm]
+    site: str,
+    fill_shelf: Callable[[], Shelf],
+    make_bed: Callable[[], Testbed],
+    folder: Path,
+    start: Callable[[Testbed], Vm],
 ) -> Bench:
     kept = os.environ.get(KEPT, "")
     bed = Testbed(kept) if kept else make_bed()
     fresh = not kept or not (folder / site).exists()
     if kept and fresh:
         bed.up()
+    # After the bed, which starts the engine that images are built with.
+    shelf = fill_shelf()
     made = Site(site, bed, folder, {ADDRESS: start(bed) if fresh else bed.existing(HOST)})
     if fresh:
         outcome = made.deploy(*shelf.source)
