@@ -29,7 +29,6 @@ cd /source
 """
 LEFT = (
     "tests/unit/drill",
-    "tests/unit/kube/test_load.py",
     "tests/unit/kubernetes/test_backups.py",
     "tests/unit/kubernetes/test_drill_schemas.py",
     "tests/unit/kubernetes/test_load_schemas.py",
@@ -39,8 +38,6 @@ LEFT = (
     "tests/unit/monitoring/test_dashboards_live.py",
     "tests/unit/monitoring/test_rules.py",
     "tests/unit/restore_drill/test_dump_proof.py",
-    "tests/unit/systemd/test_exporter_tls.py",
-    "tests/unit/verification/test_in_pod.py",
     "tests/unit/verification/test_monitoring_probe.py",
 )
 """Long, or about Prometheus, Grafana and Kubernetes rather than Python, or in need of `age`, which a VM gets from

@@ -9,8 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import machine_turns
 import pytest
-from machine_turns import Turns
+from machine_turns import HOSTLESS, MEASURED, Turns, turn_of
 
 from tests.testbed.paths import REPOSITORY
 
@@ -18,6 +19,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from machine_turns import Turns
+print("asks", flush=True)
 with getattr(Turns(Path(sys.argv[1])), sys.argv[2])():
     print("holds", flush=True)
     sys.stdin.readline()
@@ -34,6 +36,7 @@ class Holder:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATHS},
         )  # fmt: skip
         assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "asks\n"
         os.set_blocking(self.process.stdout.fileno(), False)
 
     def holds(self, within: float) -> bool:
@@ -88,6 +91,42 @@ def test_who_waits_to_be_alone_goes_before_those_that_come_later(hold):
     assert not later.holds(0.5)
     alone.end()
     assert later.holds(10)
+
+
+class Item:
+    """As much of a test as the hooks look at."""
+
+    def __init__(self, file: str, *marks: str) -> None:
+        self.path, self.marks = Path(file), marks
+
+    def get_closest_marker(self, mark: str) -> bool:
+        return mark in self.marks
+
+
+@pytest.mark.parametrize(
+    ("marks", "may_share", "may_be_alone"), [((), True, False), ((MEASURED,), False, False), ((HOSTLESS,), True, True)]
+)
+def test_a_mark_decides_what_may_run_beside_a_test(hold, tmp_path, monkeypatch, marks, may_share, may_be_alone):
+    monkeypatch.setattr(machine_turns, "FOLDER", tmp_path)
+    with turn_of(Item("test_a.py", *marks), MEASURED):
+        other = hold("shared")
+        assert other.holds(10 if may_share else 1) is may_share
+        other.end()
+        assert hold("alone").holds(10 if may_be_alone else 1) is may_be_alone
+
+
+def test_files_that_measure_come_first_and_stay_whole():
+    items = [Item("a"), Item("b"), Item("b", MEASURED), Item("c"), Item("b")]
+    machine_turns.pytest_collection_modifyitems(items)
+    assert [str(item.path) for item in items] == ["b", "b", "b", "a", "c"]
+
+
+@pytest.mark.parametrize("suite", ["vm", "compose"])
+def test_both_suites_with_hosts_take_turns(suite):
+    conftest = (REPOSITORY / "tests" / suite / "conftest.py").read_text()
+    hooks = [name for name in vars(machine_turns) if name.startswith("pytest_")]
+    assert len(hooks) == 4
+    assert [name for name in hooks if f"    {name},\n" not in conftest] == []
 
 
 def unmarked(source: str) -> list[str]:

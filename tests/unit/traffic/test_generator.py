@@ -15,12 +15,12 @@ Drive = Callable[..., dict[str, Any]]
 
 
 def test_an_update_that_hurts_nobody_passes(drive: Drive, mesh: FakeMesh) -> None:
-    proof = drive(mesh.update)
+    # 120 of them are due: a load that takes a moment to begin has enough all the same.
+    proof = drive(mesh.update, requests_per_second=100.0)
     assert proof["reasons"] == []
     assert proof["verdict"] == "pass"
     assert proof["failed"] == proof["duplicated"] == proof["lost"] == proof["never_sent"] == proof["missed_events"] == 0
-    # Three steps of 0.4 s at 80 requests a second are 96, less those before the load has begun.
-    assert proof["sent"] >= 80
+    assert proof["sent"] > 100
     assert proof["acknowledged"] > 20
     assert proof["reconnects"] == 2
     assert 0.3 < proof["longest_stream_s"] < 10
